@@ -1,0 +1,40 @@
+# make demo: a small data set from the pictures of the package, loaded and drawn.
+# make test: everything that CI runs. Both set up .venv first; nothing but Python 3.11 and make is needed.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO ?= demo
+SAMPLES := fgbg_depth/samples
+# Pins what is installed here, in build environments too; pyproject.toml keeps the wide ranges.
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lint bench clean
+
+demo: $(VENV)/.depth
+	$(BIN)/fgbg-depth generate --backgrounds $(SAMPLES)/bg --foregrounds $(SAMPLES)/fg --recipe recipes/demo.toml --out $(DEMO)/set
+	$(BIN)/python scripts/show_set.py $(DEMO)/set --sheet $(DEMO)/contact_sheet.png
+
+test: $(VENV)/.test lint
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+
+bench: $(VENV)/.test
+	$(BIN)/python scripts/bench_generate.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.depth: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[depth]'
+	touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@ $(VENV)/.depth
+
+clean:
+	rm -rf $(VENV) $(DEMO)

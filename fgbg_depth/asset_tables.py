@@ -1,0 +1,148 @@
+"""The tables `backgrounds` and `foregrounds`: the source pictures inside the set, and the batch's asset list.
+
+They are written before any row is made, and rows are made from them, not from the folders that the pictures came
+from. So any row can be composited anew from the published set alone, and an appended batch doesn't need the old files.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import schema
+from .assets import asset_bytes
+from .errors import DataError
+from .pictures import decode_picture, encode_png
+from .plan import PlanAsset
+from .shards import Footer, find_tables, footer_of, open_table, write_table
+
+GROUP_BYTES = 8 << 20  # a row group of pictures is closed at this size: random access without a huge footer
+GROUP_ROWS = 100
+KINDS = ("background", "foreground")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of an asset table without its pictures, and where the row is.
+
+    Attributes:
+        plan: plan.PlanAsset.
+        file, licence, author, source, url: as in assets.Asset.
+        table, row_group, row: the Parquet file, its row group, and the row in it.
+    """
+
+    plan: PlanAsset
+    file: str
+    licence: str
+    author: str
+    source: str
+    url: str
+    table: object = None
+    row_group: int = 0
+    row: int = 0
+
+
+def list_digest(recipe_digest, backgrounds, foregrounds):
+    """sha256 of a batch's asset list: what each of its shards is bound to.
+
+    Args:
+        recipe_digest: of the recipe.
+        backgrounds, foregrounds: PlanAssets with batch and split.
+    """
+    lists = [[[a.id, a.sha256, a.group, a.split, a.batch] for a in sorted(side, key=lambda a: a.id)] for side in (backgrounds, foregrounds)]
+    return hashlib.sha256(json.dumps([recipe_digest, *lists], separators=(",", ":")).encode()).hexdigest()
+
+
+def table_path(folder, kind, batch):
+    """Where a batch's table of one kind lies."""
+    return folder / f"{kind}s" / f"b{batch:03d}.parquet"
+
+
+def write_asset_table(folder, kind, entries, assets, recipe, footer):
+    """Write one batch's table.
+
+    Args:
+        folder: the set's folder.
+        kind: "background" or "foreground".
+        entries: Entry of each asset, ordered by id.
+        assets: {id: assets.Asset}, to read the pictures from.
+        recipe: config.Recipe (key colour and mask threshold).
+        footer: Footer.
+    """
+    columns = schema.asset_columns(kind)
+
+    def groups():
+        rows, size = [], 0
+        for entry in entries:
+            rows.append(_row(kind, entry, asset_bytes(assets[entry.plan.id], key_color=recipe.key_color or None), recipe))
+            size += len(rows[-1]["image"])
+            if size >= GROUP_BYTES or len(rows) == GROUP_ROWS:
+                yield _columns(rows, columns)
+                rows, size = [], 0
+        if rows:
+            yield _columns(rows, columns)
+
+    write_table(table_path(folder, kind, footer.batch), columns, groups(), lambda: footer)
+
+
+def _columns(rows, columns):
+    return {name: [row[name] for row in rows] for name in columns}
+
+
+def _row(kind, entry, data, recipe):
+    plan = entry.plan
+    row = {name: getattr(plan, name) for name in ("id", "sha256", "width", "height", "split", "group", "batch")}
+    row |= {name: getattr(entry, name) for name in ("file", "licence", "author", "source", "url")}
+    row["image"] = data
+    if kind == "foreground":
+        alpha = decode_picture(data, alpha=True)[..., 3]
+        row["mask"] = encode_png(np.where(alpha >= recipe.mask_threshold, 255, 0).astype(np.uint8))
+    return row
+
+
+def read_entries(folder, kind):
+    """All assets of one kind that a set holds.
+
+    Returns:
+        (entries, footers): list of Entry ordered by (batch, id), and {batch: Footer}.
+
+    Raises:
+        DataError: a table can't be read.
+    """
+    names = [n for n in schema.asset_columns(kind) if n not in ("image", "mask")]
+    entries, footers = [], {}
+    for path in find_tables(folder, f"{kind}s"):
+        with open_table(path) as file:
+            footer = footer_of(file, path)
+            footers[footer.batch] = footer
+            for group in range(file.num_row_groups):
+                for row, values in enumerate(file.read_row_group(group, columns=names).to_pylist()):
+                    plan = PlanAsset(*(values[n] for n in ("id", "sha256", "group", "width", "height", "batch", "split")))
+                    texts = (values[n] for n in ("file", "licence", "author", "source", "url"))
+                    entries.append(Entry(plan, *texts, path, group, row))
+    return entries, footers
+
+
+class AssetReader:
+    """Pictures of an asset table by id, read as they are asked for; one row group is kept."""
+
+    def __init__(self, entries):
+        self._entries = {entry.plan.id: entry for entry in entries}
+        self._loaded = (None, None)
+
+    def stored_bytes(self, asset_id):
+        """The stored picture of an asset, encoded."""
+        entry = self._entries[asset_id]
+        where = (entry.table, entry.row_group)
+        if self._loaded[0] != where:
+            with open_table(entry.table) as file:
+                self._loaded = (where, file.read_row_group(entry.row_group, columns=["image"]).column("image"))
+        data = self._loaded[1][entry.row].as_py()["bytes"]
+        if not data:
+            raise DataError(f"{entry.table}: row group {entry.row_group}, row {entry.row}: asset {asset_id!r} has no picture")
+        return data
+
+    def pixels(self, asset_id, alpha):
+        """(H, W, 3) or (H, W, 4) uint8 of an asset."""
+        return decode_picture(self.stored_bytes(asset_id), alpha=alpha)

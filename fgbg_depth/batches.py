@@ -1,0 +1,212 @@
+"""Which batch a run works on: the pictures in the folders against those that the set holds already.
+
+The asset tables are the only memory. A batch is begun when its first table is there, and its list is fixed by the digest in
+that table's footer; so a run that was killed between the two tables goes on, and other pictures are refused.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .asset_tables import KINDS, Entry, list_digest, read_entries
+from .assets import scan_assets
+from .config import FIELD_NAMES
+from .errors import FolderError, UsageError
+from .plan import FIRST_BATCH, PlanAsset, assign_splits
+from .shards import find_tables
+
+OWN_NAMES = frozenset(("README.md", ".gitattributes", ".git", ".gitignore", "LICENSE", ".lock"))  # may lie in a folder that is still empty
+NAMES_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class FolderState:
+    """What a set's asset tables say.
+
+    Attributes:
+        entries: {kind: Entry list of all batches}.
+        lists: {batch: asset-list digest}, as their footers hold it.
+        recipe_digest: of the recipe that made the tables, "" for an empty folder.
+        recipe_fields: that recipe as a dict.
+    """
+
+    entries: dict
+    lists: dict = field(default_factory=dict)
+    recipe_digest: str = ""
+    recipe_fields: dict = field(default_factory=dict)
+
+    @property
+    def last_batch(self):
+        return max(self.lists, default=None)
+
+    def is_whole(self, batch):
+        """True when the tables of a batch hold all that its list names."""
+        sides = ([e.plan for e in self.entries[kind] if e.plan.batch == batch] for kind in KINDS)
+        return self.lists[batch] == list_digest(self.recipe_digest, *sides)
+
+
+def read_state(folder):
+    """Read the asset tables of a folder, which may be empty or missing.
+
+    Raises:
+        FolderError: it holds files of others, or the tables of two recipes.
+    """
+    folder = Path(folder)
+    entries, lists, recipes = {}, {}, {}
+    for kind in KINDS:
+        entries[kind], footers = read_entries(folder, kind)
+        for batch, footer in footers.items():
+            if lists.setdefault(batch, footer.assets) != footer.assets:
+                raise FolderError(f"{folder}: the two asset tables of batch {batch} belong to different lists; one of them is from elsewhere")
+            recipes[footer.recipe] = (footer.extra or {}).get("recipe", {})
+    if len(recipes) > 1:
+        raise FolderError(f"{folder} holds asset tables of {len(recipes)} recipes; a set has one. Move the strange files away")
+    if not recipes:
+        _refuse_strangers(folder)
+        return FolderState(entries)
+    digest, fields = next(iter(recipes.items()))
+    return FolderState(entries, lists, digest, fields)
+
+
+def _refuse_strangers(folder):
+    if not folder.is_dir():
+        return
+    # Hidden names are left to git, editors and our own scratch files.
+    names = sorted(p.name for p in folder.iterdir() if p.name not in OWN_NAMES and not p.name.startswith("."))
+    names = [name for name in names if not (folder / name).is_dir() or any((folder / name).rglob("*"))]
+    if names:
+        raise FolderError(
+            f"{folder} isn't empty ({_some(names)}) and holds no set of fgbg_depth; choose another --out. Nothing was changed"
+        )
+
+
+def refuse_other_recipe(folder, state, recipe, digest):
+    """FolderError when another recipe made the folder; the fields that differ are named."""
+    if state.recipe_digest in ("", digest):
+        return
+    theirs, ours = state.recipe_fields, recipe.to_dict()
+    names = [n for n in FIELD_NAMES if theirs.get(n) != ours.get(n)]
+    differ = [f"{n} is {theirs.get(n)!r} there and {ours.get(n)!r} here" for n in names]
+    raise FolderError(
+        f"{folder} was made by another recipe: {'; '.join(differ) or 'the weights of its depth model were others'}. "
+        f"Use the same recipe, or choose another --out. Nothing was changed"
+    )
+
+
+@dataclass(frozen=True)
+class BatchWork:
+    """What a run has to do about assets.
+
+    Attributes:
+        batch: the newest batch, which the run begins or goes on with.
+        entries: {kind: Entry list of all batches, this one's newcomers included, ordered by id}.
+        newcomers: {kind: {id: assets.Asset}} whose tables have to be written; empty when they are there.
+        lists: {batch: asset-list digest}.
+        skipped: (file, reason) pairs that --skip-bad left out.
+        notes: further words for the user.
+    """
+
+    batch: int
+    entries: dict
+    newcomers: dict
+    lists: dict
+    skipped: tuple = ()
+    notes: tuple = ()
+
+
+def find_work(folder, state, recipe, digest, folders, append, scan_options):
+    """Compare the pictures in the source folders with those of the set.
+
+    Args:
+        folder: the set's folder, for messages.
+        state: FolderState.
+        recipe, digest: config.Recipe and its digest.
+        folders: {kind: source folder}.
+        append: True when new pictures are welcome.
+        scan_options: further keyword arguments of assets.scan_assets.
+
+    Returns:
+        BatchWork.
+
+    Raises:
+        AssetError: bad pictures.
+        FolderError: pictures are new, changed or missing and that wasn't asked for.
+    """
+    last = state.last_batch
+    begun = last is not None and not state.is_whole(last)  # killed between its two tables
+    settled = {k: [e for e in state.entries[k] if not (begun and e.plan.batch == last)] for k in KINDS}
+    scans = {k: _scan(k, folders[k], settled[k], recipe, scan_options) for k in KINDS}
+    new = {k: [a for a in scans[k].assets if a.sha256 not in {e.plan.sha256 for e in settled[k]}] for k in KINDS}
+    gone = {k: [e for e in settled[k] if e.plan.sha256 not in {a.sha256 for a in scans[k].assets}] for k in KINDS}
+    told = {
+        "skipped": tuple(pair for k in KINDS for pair in scans[k].skipped),
+        "notes": tuple(note for k in KINDS for note in scans[k].notes),
+    }
+    if settled["background"] and not append and not begun and (any(new.values()) or any(gone.values())):
+        raise FolderError(_changes(folder, new, gone))
+    if not any(new.values()):
+        if begun:
+            raise FolderError(_begun_otherwise(folder, last))
+        entries = {k: sorted(state.entries[k], key=lambda e: e.plan.id) for k in KINDS}
+        return BatchWork(last, entries, {k: {} for k in KINDS}, state.lists, **told)
+    batch = last if begun else FIRST_BATCH if last is None else last + 1
+    fresh = _entries_of(new, settled, batch, recipe)
+    lists = {**state.lists, batch: list_digest(digest, *([e.plan for e in fresh[k]] for k in KINDS))}
+    if begun and lists[batch] != state.lists[batch]:
+        raise FolderError(_begun_otherwise(folder, batch))
+    entries = {k: sorted(settled[k] + fresh[k], key=lambda e: e.plan.id) for k in KINDS}
+    return BatchWork(batch, entries, {k: {a.id: a for a in new[k]} for k in KINDS}, lists, **told)
+
+
+def _scan(kind, folder, settled, recipe, options):
+    if folder is None:
+        raise UsageError(f"no folder of {kind}s was given; pass --{kind}s DIR")
+    taken = {entry.plan.id: entry.plan.sha256 for entry in settled}
+    return scan_assets(
+        folder, kind, key_color=recipe.key_color or None, mask_threshold=recipe.mask_threshold, taken=taken, **options
+    )
+
+
+def _entries_of(new, settled, batch, recipe):
+    plans = {k: [PlanAsset(a.id, a.sha256, a.group, a.width, a.height, batch) for a in new[k]] for k in KINDS}
+    old = [[e.plan for e in settled[k]] for k in KINDS]
+    splits = dict(zip(KINDS, assign_splits(recipe, plans["background"], plans["foreground"], *old), strict=True))
+    return {
+        kind: [
+            Entry(dataclasses.replace(p, split=splits[kind][p.id]), a.file, a.licence, a.author, a.source, a.url)
+            for p, a in zip(plans[kind], new[kind], strict=True)
+        ]
+        for kind in KINDS
+    }
+
+
+def _changes(folder, new, gone):
+    found = []
+    for kind in KINDS:
+        if new[kind]:
+            found.append(f"{len(new[kind])} new or changed {kind}s ({_some([a.file for a in new[kind]])})")
+        if gone[kind]:
+            found.append(f"{len(gone[kind])} missing {kind}s ({_some([e.file for e in gone[kind]])})")
+    return (
+        f"the pictures differ from those that {folder} was begun with: {', '.join(found)}. Restore them to go on, pass "
+        f"--append to add new ones as a further batch, or choose another --out. Nothing was changed"
+    )
+
+
+def _begun_otherwise(folder, batch):
+    return (
+        f"{folder}: batch {batch} was begun with other pictures and is unfinished. Run again with the folders that it was begun "
+        f"with, or delete {' and '.join(f'{kind}s/b{batch:03d}.parquet' for kind in KINDS)} to begin that batch anew"
+    )
+
+
+def _some(names):
+    more = len(names) - NAMES_SHOWN
+    return ", ".join(map(str, names[:NAMES_SHOWN])) + (f" and {more} more" if more > 0 else "")
+
+
+def strange_tables(folder, plan):
+    """Data files that the plan doesn't know; paths relative to the folder."""
+    expected = {shard.name for shard in plan.shards()}
+    found = (path.relative_to(folder).as_posix() for path in find_tables(folder, "default"))
+    return [name for name in found if name not in expected]

@@ -1,0 +1,76 @@
+"""The command line: `fgbg-depth VERB ...`. Results go to stdout, progress and errors to stderr.
+
+Exit codes: 0 good, 1 bad data or failed work, 2 wrong use, 130 stopped by Ctrl-C or SIGTERM.
+"""
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+
+from . import __version__
+from .errors import FgbgDepthError
+
+# verb -> (module in fgbg_depth.commands, what it does); a module is imported when its verb is used.
+VERBS = {
+    "generate": ("generate", "make a set from two folders of pictures, or go on with one"),
+    "plan": ("plan", "say what generate would make, and write nothing"),
+    "verify": ("verify", "check every byte, picture and number of a set"),
+    "stats": ("stats", "show a set's statistics, or count them anew"),
+    "card": ("card", "write a set's card and contact sheets anew"),
+    "convert-weights": ("convert", "turn the Keras weights of DenseDepth into a folder for transformers"),
+}
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+def main(argv=None):
+    """Run one command.
+
+    Args:
+        argv: arguments without the program's name; None takes those of the process.
+
+    Returns:
+        the exit code.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    parser = _parser(argv)
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as stop:  # argparse has spoken: 0 after --help, 2 after wrong use
+        return stop.code or 0
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        return args.run(args) or 0
+    except FgbgDepthError as error:
+        print(f"fgbg-depth: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"fgbg-depth: stopped. {getattr(args, 'after_stop', 'Run the same command again to start over.')}", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; say nothing at exit
+        return BROKEN_PIPE
+
+
+def _as_interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def _parser(argv):
+    parser = argparse.ArgumentParser(
+        prog="fgbg-depth",
+        description="Backgrounds and cut-outs become a data set of composites, masks and depth maps.",
+        epilog="`fgbg-depth VERB --help` tells more.",
+    )
+    parser.add_argument("--version", action="version", version=f"fgbg-depth {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    wanted = next((word for word in argv if not word.startswith("-")), None)
+    for verb, (module, text) in VERBS.items():
+        sub = verbs.add_parser(verb, help=text, description=text[0].upper() + text[1:] + ".")
+        if verb == wanted:
+            command = importlib.import_module(f"fgbg_depth.commands.{module}")
+            command.add_arguments(sub)
+            sub.set_defaults(run=command.run)
+    return parser

@@ -1,0 +1,82 @@
+"""`fgbg-depth plan`: what generate would make, with bytes and time; nothing is written."""
+
+import json
+from collections import Counter
+
+from ..estimate import measure_rows
+from ..generate import prepare
+from ..produce import usable_cores
+from ..progress import clock, size
+from . import recipe_flags
+from .generate import say_depth, say_left_out
+
+
+def add_arguments(parser):
+    recipe_flags.add_arguments(parser)
+
+
+def run(args):
+    """Print the plan."""
+    recipe, options = recipe_flags.recipe_from(args), recipe_flags.options_from(args)
+    slot = []
+    prepared = prepare(args.out, recipe, options, recipe_flags.progress_from(args), slot)
+    cost = measure_rows(prepared, slot[0])
+    say_left_out(prepared.work.skipped, prepared.work.notes)
+    say_depth(prepared.depth)
+    workers = options.num_workers or (1 if options.device != "cpu" else usable_cores())
+    table = summary(prepared, cost, workers)
+    if args.json:
+        print(json.dumps(table))
+        return 0
+    _print(table, prepared)
+    return 0
+
+
+def summary(prepared, cost, workers):
+    """The plan as JSON values."""
+    plan, work = prepared.plan, prepared.work
+    shards = plan.shards()
+    todo = [shard for shard in shards if not (prepared.folder / shard.name).is_file()]
+    rows_left = sum(map(len, todo))
+    by_split = Counter()
+    for (_, split), rows in plan.rows.items():
+        by_split[split] += len(rows)
+    return {
+        "folder": str(prepared.folder),
+        "batch": work.batch,
+        "backgrounds": len(plan.backgrounds),
+        "foregrounds": len(plan.foregrounds),
+        "rows": plan.num_rows,
+        "rows_by_split": dict(by_split),
+        "rows_to_make": rows_left,
+        "cells_left_out": sum(plan.left_out.values()),
+        "shards": len(shards),
+        "shards_to_make": len(todo),
+        "bytes": round(cost.bytes_per_row * plan.num_rows),
+        "bytes_to_write": round(cost.bytes_per_row * rows_left),
+        "seconds": round(cost.start_s + rows_left * cost.seconds_per_row / max(1, min(workers, len(todo) or 1)), 1),
+        "workers": workers,
+        "recipe_digest": prepared.digest,
+        "depth": prepared.depth,
+        "skipped": [{"file": file, "reason": reason} for file, reason in work.skipped],
+        "notes": list(work.notes),
+    }
+
+
+def _print(table, prepared):
+    recipe, depth = prepared.recipe, table["depth"]
+    flips = 2 if recipe.flips else 1
+    lines = [
+        ("assets", f"{table['backgrounds']:,} backgrounds x {table['foregrounds']:,} foregrounds x {flips} x {recipe.placements} placements"),
+        ("rows", f"{table['rows']:,} ({', '.join(f'{n:,} {s}' for s, n in table['rows_by_split'].items())})"),
+        ("cells left out", f"{table['cells_left_out']:,} (hold_out = {recipe.hold_out})"),
+        ("shards", f"{table['shards']:,} of up to {recipe.rows_per_shard:,} rows"),
+        ("depth", f"{depth['name']} ({depth['kind']}), input {depth['input_size']}" if depth else "none"),
+        ("bytes", size(table["bytes"])),
+    ]
+    if table["rows_to_make"] < table["rows"]:
+        lines.append(("still to make", f"{table['rows_to_make']:,} rows in {table['shards_to_make']:,} shards, {size(table['bytes_to_write'])}"))
+    lines.append(("time expected", f"{clock(table['seconds'])} with {table['workers']} workers on this machine"))
+    for name, value in lines:
+        print(f"{name:<16}{value}")
+    print(f"nothing was written to {table['folder']}")

@@ -1,0 +1,92 @@
+"""What a row will cost in bytes and time, measured on some rows of the plan."""
+
+import itertools
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from .asset_tables import AssetReader
+from .assets import read_asset
+from .config import NO_DEPTH
+from .produce import Job, one_thread, shard_rows
+from .resize import fit_background
+from .stats import Tally
+from .studio import CutoutMaker, Studio
+
+SAMPLE_ROWS = 32  # enough for the bytes to be right within some percent
+WORKER_START_S = {False: 1.5, True: 8.0}  # a worker imports the libraries, with depth torch too, before its first row
+ROW_OVERHEAD_BYTES = 120  # keys, boxes, page headers and the metadata table, per row
+
+
+@dataclass(frozen=True)
+class Cost:
+    """bytes_per_row on the disk; seconds_per_row in one process; start_s before the first row."""
+
+    bytes_per_row: float
+    seconds_per_row: float
+    start_s: float
+
+
+class _Folder:
+    """Pictures for the estimate: of newcomers from their folder, of old assets from the tables."""
+
+    def __init__(self, prepared, kind):
+        self._new = prepared.work.newcomers[kind]
+        self._old = AssetReader([e for e in prepared.work.entries[kind] if e.table is not None])
+        self._key_color = prepared.recipe.key_color or None
+
+    def pixels(self, asset_id, alpha):
+        if asset_id in self._new:
+            return read_asset(self._new[asset_id], key_color=self._key_color)
+        return self._old.pixels(asset_id, alpha=alpha)
+
+
+class _Canvases:
+    """Backgrounds fitted when they are asked for, in place of the scratch file."""
+
+    def __init__(self, prepared):
+        self._plan, self._recipe = prepared.plan, prepared.recipe
+        self._folder, self._known = _Folder(prepared, "background"), {}
+
+    def __getitem__(self, position):
+        position = int(position)
+        if position not in self._known:
+            rgb = self._folder.pixels(self._plan.backgrounds[position].id, alpha=False)
+            self._known[position] = fit_background(rgb, self._recipe.image_size, self._recipe.background_fit)
+        return self._known[position]
+
+
+def measure_rows(prepared, estimator, sample_rows=SAMPLE_ROWS):
+    """Make some rows in memory and see what they cost.
+
+    The pictures are fitted in a first pass that isn't timed: in a long run each is fitted once.
+
+    Args:
+        prepared: generate.Prepared.
+        estimator: the loaded DepthEstimator, or None without depth.
+        sample_rows: rows to make, from the beginning of the first shard.
+
+    Returns:
+        Cost.
+    """
+    plan, recipe = prepared.plan, prepared.recipe
+    cutouts = CutoutMaker(plan.foregrounds, _Folder(prepared, "foreground"))
+    studio = Studio(recipe, _Canvases(prepared), cutouts)
+    plain = recipe.replace(depth_model=NO_DEPTH)
+    shard = plan.shards()[0]
+    count = min(sample_rows, len(shard))
+
+    def make(with_recipe, predict):
+        job = Job(prepared.folder, with_recipe, "", {}, {}, prepared.relative)
+        started = time.perf_counter()
+        rows = list(itertools.islice(shard_rows(job, plan, shard, studio, predict, Tally()), count))
+        return rows, (time.perf_counter() - started) / max(1, -(-count // recipe.depth_batch) * recipe.depth_batch)
+
+    with one_thread():
+        make(plain, None)
+        rows, seconds = make(plain, None)
+        if estimator is not None:
+            rows, seconds = make(recipe, estimator.predict)
+    stored = [sum(len(row[name]) for name in ("image", "mask", "depth") if row.get(name)) for row in rows]
+    return Cost(float(np.mean(stored)) + ROW_OVERHEAD_BYTES, seconds, WORKER_START_S[estimator is not None])

@@ -1,0 +1,98 @@
+"""What is made when all shards are there: metadata tables, statistics, recipe, contact sheets, manifest, card.
+
+All of it is computed from the files of the set, so it can be made again at any time and comes out the same.
+"""
+
+import pyarrow.parquet as pq
+
+from . import schema
+from .config import SPLIT_NAMES, recipe_to_toml
+from .errors import DataError
+from .files import write_text
+from .manifest import MANIFEST_NAME, build_manifest, library_versions, manifest_text
+from .shards import Footer, find_tables, open_table, read_footer, write_table
+from .stats import Tally, stats_json
+
+METADATA_GROUP_ROWS = 10_000  # about 300 kB: a reader of the metadata takes few, large pieces
+
+
+def finish_set(prepared, progress):
+    """Make everything but the data shards; returns the manifest."""
+    folder = prepared.folder
+    write_metadata_tables(prepared)
+    write_text(folder / "stats.json", stats_json(split_tallies(folder)))
+    write_text(folder / "recipe.toml", recipe_to_toml(prepared.recipe, prepared.weights))
+    from .card import write_card
+    from .sheets import write_sheets
+
+    with progress.task("contact sheets", None):
+        write_sheets(folder)
+    facts = {
+        "recipe_digest": prepared.digest,
+        "asset_lists": {str(batch): digest for batch, digest in prepared.work.lists.items()},
+        "depth": prepared.depth,
+        "libraries": library_versions(prepared.recipe.has_depth),
+        "cells_left_out": {str(batch): cells for batch, cells in prepared.plan.left_out.items()},
+    }
+    with progress.task("hash the files", None) as task:
+        manifest = build_manifest(folder, facts, task.update)
+    write_text(folder / MANIFEST_NAME, manifest_text(manifest))
+    write_card(folder)
+    return manifest
+
+
+def metadata_path(folder, batch, split):
+    """Where the metadata table of one (batch, split) lies."""
+    return folder / "metadata" / split / f"b{batch:03d}.parquet"
+
+
+def write_metadata_tables(prepared):
+    """Copy the columns without pictures into files of their own, one for each (batch, split)."""
+    columns = schema.metadata_columns(prepared.recipe.has_depth)
+    for (batch, split), rows in prepared.plan.rows.items():
+        path = metadata_path(prepared.folder, batch, split)
+        footer = Footer("metadata", batch, split, 0, 0, len(rows), prepared.digest, prepared.work.lists[batch])
+        if path.is_file() and read_footer(path).same_work(footer):
+            continue
+        shards = [prepared.folder / shard.name for shard in prepared.plan.shards({batch}) if shard.split == split]
+        write_table(path, columns, _groups(shards, columns), lambda footer=footer: footer)
+
+
+def _groups(paths, columns):
+    waiting, count = {name: [] for name in columns}, 0
+    for path in paths:
+        table = pq.read_table(path, columns=list(columns), partitioning=None)
+        for name in columns:
+            waiting[name] += table.column(name).to_pylist()
+        count += table.num_rows
+        while count >= METADATA_GROUP_ROWS:
+            yield {name: values[:METADATA_GROUP_ROWS] for name, values in waiting.items()}
+            waiting = {name: values[METADATA_GROUP_ROWS:] for name, values in waiting.items()}
+            count -= METADATA_GROUP_ROWS
+    if count:
+        yield waiting
+
+
+def split_tallies(folder):
+    """Merge the partial statistics of all data files, without opening a picture.
+
+    Returns:
+        {split: Tally} in the usual order of the splits.
+    """
+    tallies = {}
+    for path in find_tables(folder, "default"):
+        with open_table(path) as table:
+            footer = read_footer(path)
+            tally = read_tally(footer, path)
+            if tally.rows != table.metadata.num_rows:
+                raise DataError(f"{path}: the footer's statistics are of {tally.rows} rows, the file has {table.metadata.num_rows}")
+        tallies[footer.split] = tallies[footer.split].merge(tally) if footer.split in tallies else tally
+    return {split: tallies[split] for split in SPLIT_NAMES if split in tallies}
+
+
+def read_tally(footer, path):
+    """The Tally in a Footer; DataError when it can't be read."""
+    try:
+        return Tally.from_text(footer.tally)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from error

@@ -1,0 +1,417 @@
+"""What will be made: splits of the assets, cells, placements, the order on disk, and the shards.
+
+Everything is arithmetic on (seed, sha256 of the assets, flip, k); nothing here opens a picture. The rows of a
+400,000-row set are a few numpy arrays. Assets are ordered by id, so the order of a directory never matters.
+
+Placements. Candidate number j of a cell is drawn uniformly from its legal offsets by a keyed hash of (cell, j). A
+candidate whose position is taken already, or whose visible mask is empty (possible only where the cut-out may hang over
+the border), is passed over; the k-th that remains is placement k. So every choice of distinct offsets is equally likely.
+"""
+
+import functools
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .config import SPLIT_NAMES
+from .errors import PlanError
+from .keyed import counter_hash, first_occurrences, key64, permutation, unit_interval
+from .resize import contained_size
+from .schema import ALL_SPLITS
+
+KEY_SEPARATOR = "__"  # ids never contain it
+FIRST_BATCH = 0
+SPARE_CANDIDATES = 4  # drawn beyond the placements at first; few are passed over
+MAX_CANDIDATES = 100  # blocks of candidates per cell before a drawn size is given up: far more than chance needs
+
+
+@dataclass(frozen=True)
+class PlanAsset:
+    """What the plan has to know of an asset.
+
+    Attributes:
+        id, sha256, group: see assets.Asset.
+        width, height: of the source picture [pixels].
+        batch: number of the `generate` run that brought it.
+        split: "train", "validation", "test", or "all" for an asset that every split uses.
+    """
+
+    id: str
+    sha256: str
+    group: str
+    width: int
+    height: int
+    batch: int = FIRST_BATCH
+    split: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows of one (batch, split) in their order on disk; arrays of one length.
+
+    Attributes:
+        batch, split: what the rows belong to.
+        background, foreground: int32, positions in the plan's asset tuples.
+        flipped: bool.
+        placement: int32, k.
+        box: (N, 4) int32, placement boxes x, y, width, height [pixels].
+    """
+
+    batch: int
+    split: str
+    background: np.ndarray
+    foreground: np.ndarray
+    flipped: np.ndarray
+    placement: np.ndarray
+    box: np.ndarray
+
+    def __len__(self):
+        return len(self.placement)
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """One data file: rows start..stop of its (batch, split)."""
+
+    batch: int
+    split: str
+    index: int
+    start: int
+    stop: int
+
+    @property
+    def name(self):
+        """Path below the set's folder, such as data/train/b000-00017.parquet."""
+        return f"data/{self.split}/b{self.batch:03d}-{self.index:05d}.parquet"
+
+    def __len__(self):
+        return self.stop - self.start
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """All rows of a set, or of some of its batches.
+
+    Attributes:
+        recipe: config.Recipe.
+        backgrounds, foregrounds: tuples of PlanAsset, ordered by id.
+        rows: {(batch, split): Rows}, batches ascending, splits in their usual order; no empty ones.
+        left_out: {batch: number of cells that no split may have} (hold_out = "both").
+        placement_digits: digits of k in the keys.
+    """
+
+    recipe: object
+    backgrounds: tuple
+    foregrounds: tuple
+    rows: dict
+    left_out: dict
+    placement_digits: int = field(default=2)
+
+    @property
+    def num_rows(self):
+        return sum(len(rows) for rows in self.rows.values())
+
+    def shards(self, batches=None):
+        """The data files of some batches (default: all), in the order of their names."""
+        return [
+            shard
+            for (batch, split), rows in self.rows.items()
+            if batches is None or batch in batches
+            for shard in cut_shards(batch, split, len(rows), self.recipe)
+        ]
+
+    def key(self, rows, i):
+        """The sample key of row i: <background>__<foreground>__plain|flip__<k>."""
+        parts = (
+            self.backgrounds[rows.background[i]].id,
+            self.foregrounds[rows.foreground[i]].id,
+            "flip" if rows.flipped[i] else "plain",
+            f"{rows.placement[i]:0{self.placement_digits}d}",
+        )
+        return KEY_SEPARATOR.join(parts)
+
+
+def cut_shards(batch, split, num_rows, recipe):
+    """Cut the rows of one (batch, split) into files.
+
+    The first file of a split is small, so that the first streamed sample is cheap; later batches are read after
+    it and need none.
+    """
+    first = recipe.first_shard_rows if batch == FIRST_BATCH else recipe.rows_per_shard
+    borders = [0, *range(first, num_rows, recipe.rows_per_shard), num_rows]
+    return [ShardPlan(batch, split, i, *borders[i : i + 2]) for i in range(len(borders) - 1)]
+
+
+# --- splits ---------------------------------------------------------------------------------------------------
+
+
+def deal_splits(newcomers, settled, parts, seed, kind):
+    """Give each new asset its split.
+
+    Groups are ranked by a keyed hash and dealt in that order, each to the split that lacks most of its share of the
+    newcomers; while there are no more groups left than empty splits, the empty ones come first. A newcomer of a
+    known group joins that group's split.
+
+    Args:
+        newcomers: PlanAsset list without splits.
+        settled: PlanAsset list of earlier batches; they keep their split for ever.
+        parts: (train, validation, test), sum 1.
+        seed: the recipe's.
+        kind: "background" or "foreground"; their hashes differ.
+
+    Returns:
+        {asset id: split name}.
+
+    Raises:
+        PlanError: a first batch with fewer groups than splits.
+    """
+    known = {asset.group: asset.split for asset in settled}
+    groups = {}
+    for asset in newcomers:
+        groups.setdefault(asset.group, []).append(asset)
+    splits = [name for name, part in zip(SPLIT_NAMES, parts, strict=True) if part > 0]
+    dealt = {name: 0 for name in splits}
+    chosen = {group: known[group] for group in groups if group in known}
+    open_groups = [group for group in groups if group not in known]
+    if len(open_groups) < len(splits) and not settled:
+        raise PlanError(
+            f"{len(open_groups)} groups of {kind}s can't fill {len(splits)} splits without sharing a scene; add {kind}s "
+            f"of other groups, set parts of `splits` to 0, or choose another `hold_out`"
+        )
+    # Rank by the group's own content, so that neither ids nor file names decide.
+    rank = {g: key64("split", seed, kind, *sorted(a.sha256 for a in groups[g])) for g in open_groups}
+    total = sum(len(groups[group]) for group in open_groups)
+    quota = {name: part * total for name, part in zip(SPLIT_NAMES, parts, strict=True) if part > 0}
+    ranked = sorted(open_groups, key=lambda group: (rank[group], group))
+    for position, group in enumerate(ranked):
+        empty = [name for name in splits if dealt[name] == 0]
+        choices = empty if len(ranked) - position <= len(empty) else splits
+        split = max(choices, key=lambda name: (round(quota[name] - dealt[name], 6), -splits.index(name)))
+        chosen[group] = split
+        dealt[split] += len(groups[group])
+    return {asset.id: chosen[asset.group] for asset in newcomers}
+
+
+def assign_splits(recipe, backgrounds, foregrounds, settled_backgrounds=(), settled_foregrounds=()):
+    """Splits of a batch's new backgrounds and foregrounds by the recipe's `hold_out`; see deal_splits.
+
+    Returns:
+        ({background id: split}, {foreground id: split}); "all" where every split uses the asset, "train" for both
+        kinds when nothing is held out.
+    """
+    if recipe.hold_out == "none":
+        return {a.id: SPLIT_NAMES[0] for a in backgrounds}, {a.id: SPLIT_NAMES[0] for a in foregrounds}
+    of_background = deal_splits(backgrounds, settled_backgrounds, recipe.splits, recipe.seed, "background")
+    if recipe.hold_out == "background":
+        return of_background, {a.id: ALL_SPLITS for a in foregrounds}
+    of_foreground = deal_splits(foregrounds, settled_foregrounds, recipe.splits, recipe.seed, "foreground")
+    return of_background, of_foreground
+
+
+# --- rows -----------------------------------------------------------------------------------------------------
+
+
+def make_plan(recipe, backgrounds, foregrounds, placed_alpha=None, batches=None):
+    """Plan all rows.
+
+    Args:
+        recipe: config.Recipe.
+        backgrounds, foregrounds: PlanAssets of all batches, with splits.
+        placed_alpha: function (foreground position, (width, height)) -> (height, width) uint8, the cut-out's alpha at
+            that size, not mirrored; needed where a visible mask can be empty: with `overhang` or `scale`.
+        batches: numbers of the batches that are wanted (default: all).
+
+    Returns:
+        Plan.
+
+    Raises:
+        PlanError: a cell has fewer legal offsets than placements, or nothing would be made.
+    """
+    backgrounds = tuple(sorted(backgrounds, key=lambda a: a.id))
+    foregrounds = tuple(sorted(foregrounds, key=lambda a: a.id))
+    cells, left_out = _cells(recipe, backgrounds, foregrounds, batches)
+    boxes = _place(recipe, cells, backgrounds, foregrounds, placed_alpha)
+    rows = {}
+    for batch in np.unique(cells["batch"]):
+        for code, split in enumerate(SPLIT_NAMES):
+            chosen = np.flatnonzero((cells["batch"] == batch) & (cells["split"] == code))
+            if chosen.size:
+                rows[int(batch), split] = _rows(recipe, int(batch), split, chosen, cells, boxes)
+    plan = Plan(recipe, backgrounds, foregrounds, rows, left_out, max(2, len(str(recipe.placements - 1))))
+    if plan.num_rows == 0:
+        raise PlanError("these assets give no rows: no background and foreground share a split")
+    return plan
+
+
+def _cells(recipe, backgrounds, foregrounds, batches):
+    """All cells that some split may have, as columns, and the number of cells left out per batch."""
+    flips = 2 if recipe.flips else 1
+    shape = (len(backgrounds), len(foregrounds), flips)
+    background, foreground, flip = (grid.ravel() for grid in np.meshgrid(*map(np.arange, shape), indexing="ij"))
+    code = {name: i for i, name in enumerate(SPLIT_NAMES)} | {ALL_SPLITS: -1}
+    of_background = np.array([code[a.split] for a in backgrounds], np.int8)[background]
+    of_foreground = np.array([code[a.split] for a in foregrounds], np.int8)[foreground]
+    batch = np.maximum(
+        np.array([a.batch for a in backgrounds], np.int32)[background],
+        np.array([a.batch for a in foregrounds], np.int32)[foreground],
+    )
+    wanted = np.isin(batch, list(batches)) if batches is not None else np.ones(batch.shape, bool)
+    shared = (of_foreground == of_background) | (of_foreground == -1)
+    left_out = {int(b): int(np.sum(wanted & ~shared & (batch == b))) for b in np.unique(batch[wanted])}
+    keep = wanted & shared
+    columns = {"background": background, "foreground": foreground, "flip": flip, "batch": batch, "split": of_background}
+    cells = {name: column[keep] for name, column in columns.items()}
+    cells["key"] = _cell_keys(recipe.seed, cells, backgrounds, foregrounds)
+    return cells, left_out
+
+
+def _cell_keys(seed, cells, backgrounds, foregrounds):
+    names_b, names_f = [a.sha256 for a in backgrounds], [a.sha256 for a in foregrounds]
+    triples = zip(cells["background"].tolist(), cells["foreground"].tolist(), cells["flip"].tolist(), strict=True)
+    return np.array([key64("cell", seed, names_b[b], names_f[f], flip) for b, f, flip in triples], np.uint64)
+
+
+def _rows(recipe, batch, split, chosen, cells, boxes):
+    """Rows of some cells, permuted: reading them in order is well mixed."""
+    count = recipe.placements
+    order = permutation(chosen.size * count, key64("order", recipe.seed, batch, split))
+    cell, k = chosen[order // count], (order % count).astype(np.int32)
+    return Rows(
+        batch,
+        split,
+        cells["background"][cell].astype(np.int32),
+        cells["foreground"][cell].astype(np.int32),
+        cells["flip"][cell].astype(bool),
+        k,
+        boxes[cell, k],
+    )
+
+
+# --- placements -----------------------------------------------------------------------------------------------
+
+
+def legal_offsets(width, height, image_size, overhang):
+    """Every offset at which a box may lie, row by row.
+
+    Args:
+        width, height: of the box [pixels].
+        image_size: side of the canvas [pixels].
+        overhang: largest part of the box's area that may leave the canvas, [0, 1).
+
+    Returns:
+        (N, 2) int32 x, y; borders included; N = 0 when the box doesn't fit.
+    """
+    xs, ys = np.arange(1 - width, image_size), np.arange(1 - height, image_size)
+    inside_x = np.minimum(xs + width, image_size) - np.maximum(xs, 0)
+    inside_y = np.minimum(ys + height, image_size) - np.maximum(ys, 0)
+    # A hair of slack: 0.25 of an area must mean a quarter, whatever 1 - 0.25 rounds to.
+    legal = inside_y[:, None] * inside_x[None, :] >= (1 - overhang) * width * height - 1e-9 * width * height
+    rows, columns = np.nonzero(legal)
+    return np.stack([xs[columns], ys[rows]], axis=1).astype(np.int32)
+
+
+def placed_size(recipe, asset, draw=None):
+    """(width, height) of a cut-out on the canvas [pixels]; `draw` in [0, 1) chooses it where the recipe has a scale."""
+    if recipe.scale is None:
+        if recipe.foreground_fit == "stretch":
+            return recipe.foreground_size
+        return contained_size(asset.width, asset.height, *recipe.foreground_size)
+    low, high = recipe.scale
+    side = max(1, round((low + (high - low) * float(draw)) * recipe.image_size))
+    if recipe.foreground_fit == "stretch":
+        box_width, box_height = recipe.foreground_size
+        return contained_size(box_width, box_height, side, side)
+    return contained_size(asset.width, asset.height, side, side)
+
+
+def _place(recipe, cells, backgrounds, foregrounds, placed_alpha):
+    """Placement boxes of all cells: (cells, placements, 4) int32."""
+    legal_of = functools.cache(lambda size: legal_offsets(*size, recipe.image_size, recipe.overhang))
+    out = np.empty((cells["key"].size, recipe.placements, 4), np.int32)
+    for f, asset in enumerate(foregrounds):
+        for flip in (0, 1):
+            mine = np.flatnonzero((cells["foreground"] == f) & (cells["flip"] == flip))
+            if mine.size == 0:
+                continue
+            empty_of = functools.cache(lambda size, f=f, flip=flip: _emptiness(recipe, placed_alpha, f, flip, size))
+            place = _place_fixed if recipe.scale is None else _place_scaled
+            out[mine] = place(recipe, cells["key"][mine], asset, legal_of, empty_of)
+    return out
+
+
+def _place_fixed(recipe, keys, asset, legal_of, empty_of):
+    """Placements of the cells of one cut-out at one size: (cells, placements, 4) int32."""
+    need, size = recipe.placements, placed_size(recipe, asset)
+    legal, empty_at = legal_of(size), empty_of(size)
+    _enough(int(np.sum(~empty_at(legal))), recipe, asset, size)
+    boxes = np.empty((keys.size, need, 4), np.int32)
+    boxes[..., 2:] = size
+    todo, count = np.arange(keys.size), need + SPARE_CANDIDATES
+    while todo.size:
+        index = (counter_hash(keys[todo, None], 2 * np.arange(count) + 1) % np.uint64(len(legal))).astype(np.int64)
+        good = first_occurrences(index) & ~empty_at(legal[index])
+        rank = np.cumsum(good, axis=1) - 1
+        enough = rank[:, -1] >= need - 1
+        cell, j = np.nonzero(good & (rank < need) & enough[:, None])
+        boxes[todo[cell], rank[cell, j], :2] = legal[index[cell, j]]
+        todo, count = todo[~enough], 2 * count
+    return boxes
+
+
+def _place_scaled(recipe, keys, asset, legal_of, empty_of):
+    """Placements of the cells of one cut-out whose sizes are drawn: (cells, placements, 4) int32."""
+    boxes = np.empty((keys.size, recipe.placements, 4), np.int32)
+    block = recipe.placements + SPARE_CANDIDATES
+    for cell, key in enumerate(keys):
+        taken, start = {}, 0  # {(x, y): box} in the order of k
+        while len(taken) < recipe.placements:
+            if start > MAX_CANDIDATES * block:
+                _enough(len(taken), recipe, asset, recipe.scale)
+            draws = counter_hash(key, np.arange(2 * start, 2 * (start + block)))
+            for size_draw, offset_draw in zip(unit_interval(draws[0::2]).tolist(), draws[1::2].tolist(), strict=True):
+                size = placed_size(recipe, asset, size_draw)
+                legal = legal_of(size)
+                if len(legal) == 0 or len(taken) == recipe.placements:
+                    continue
+                offset = legal[offset_draw % len(legal)]
+                if tuple(offset.tolist()) not in taken and not empty_of(size)(offset):
+                    taken[tuple(offset.tolist())] = (*offset.tolist(), *size)
+            start += block
+        boxes[cell] = list(taken.values())
+    return boxes
+
+
+def _never_empty(offsets):
+    return np.zeros(offsets.shape[:-1], bool)
+
+
+def _emptiness(recipe, placed_alpha, f, flip, size):
+    """A function (..., 2) offsets -> bool, "no mask pixel is on the canvas"."""
+    if recipe.overhang == 0 and recipe.scale is None:
+        return _never_empty  # the whole cut-out is on the canvas; that it has mask pixels at all is checked with the assets
+    if placed_alpha is None:
+        raise ValueError("recipes with overhang or scale need placed_alpha")
+    visible = placed_alpha(f, size) >= recipe.mask_threshold
+    if not visible.any():
+        return lambda offsets: np.ones(offsets.shape[:-1], bool)
+    if recipe.overhang == 0:
+        return _never_empty
+    visible = visible[:, ::-1] if flip else visible
+    summed = np.pad(visible.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    width, height = size
+
+    def empty_at(offsets):
+        x, y = offsets[..., 0], offsets[..., 1]
+        left, right = np.clip(-x, 0, width), np.clip(recipe.image_size - x, 0, width)
+        top, bottom = np.clip(-y, 0, height), np.clip(recipe.image_size - y, 0, height)
+        return summed[bottom, right] - summed[top, right] - summed[bottom, left] + summed[top, left] == 0
+
+    return empty_at
+
+
+def _enough(have, recipe, asset, size):
+    if have < recipe.placements:
+        raise PlanError(
+            f"foreground {asset.id!r} at {tuple(size)} has {have} legal, visible offsets on a canvas of {recipe.image_size} px, "
+            f"but placements = {recipe.placements}; lower `placements` or the cut-out's size, or raise `overhang`"
+        )

@@ -1,0 +1,144 @@
+"""Parquet files as a set has them: how they are written, and what their footers say.
+
+Layout, with the reason for each choice:
+
+* picture columns PLAIN and uncompressed: JPEG and PNG bytes don't compress again, and a dictionary of them is waste;
+* column statistics for scalar columns only: those of picture bytes would make the footer five times as large;
+* row groups of 100 rows, so that a reader can take a small part;
+* page index on, as the Hub's own writer does;
+* the `datasets` features in the schema's metadata, so that a file alone is typed.
+
+A footer also holds, as JSON under "fgbg_depth", what the file is: recipe digest, asset-list digest, batch, row range and the
+partial statistics. The files are the state of a set; there is no other.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from . import schema
+from .errors import DataError
+from .files import whole_file
+
+FOOTER_KEY = "fgbg_depth"
+SCALAR_COMPRESSION = "zstd"  # keys and boxes shrink to a third; every reader of the last years knows it
+DICTIONARY_COLUMNS = ("background", "foreground", "split", "group", "licence", "author", "source", "url")
+NO_STATISTICS = (schema.PICTURE, schema.BOX)
+
+
+@dataclass(frozen=True)
+class Footer:
+    """What a file says of itself.
+
+    Attributes:
+        config: "default", "metadata", "backgrounds" or "foregrounds".
+        batch, split, index, start, stop: which rows; split is "" in asset files.
+        recipe: digest of the recipe.
+        assets: digest of the batch's asset list.
+        tally: text of the partial statistics, "" where there are none.
+        versions: library -> version that wrote the file.
+        extra: further JSON values (the asset files hold the whole recipe).
+    """
+
+    config: str
+    batch: int
+    split: str
+    index: int
+    start: int
+    stop: int
+    recipe: str
+    assets: str
+    tally: str = ""
+    versions: dict | None = None
+    extra: dict | None = None
+
+    def to_json(self):
+        return json.dumps({k: v for k, v in self.__dict__.items() if v is not None}, sort_keys=True, separators=(",", ":"))
+
+    def same_work(self, other):
+        """True when both footers name the same rows of the same recipe and assets."""
+        names = ("config", "batch", "split", "index", "start", "stop", "recipe", "assets")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
+
+def write_table(path, columns, groups, finish):
+    """Write one Parquet file, whole or not at all.
+
+    Args:
+        path: the file.
+        columns: name -> Arrow type, the order on disk.
+        groups: iterable of {name: list of values}; each becomes a row group. A picture's value is its encoded bytes.
+        finish: function () -> Footer, called after the last group, when the statistics are known.
+
+    Returns:
+        the Footer.
+    """
+    arrow = schema.arrow_schema(columns)
+    with whole_file(path) as temp, pq.ParquetWriter(temp, arrow, **_options(columns)) as writer:
+        for group in groups:
+            arrays = [_array(group[name], kind) for name, kind in columns.items()]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=arrow), row_group_size=max(1, len(arrays[0])))
+        footer = finish()
+        writer.add_key_value_metadata({FOOTER_KEY: footer.to_json()})
+    return footer
+
+
+def _array(values, kind):
+    if kind == schema.PICTURE:
+        values = [None if v is None else {"bytes": v, "path": None} for v in values]
+    return pa.array(values, kind)
+
+
+def _options(columns):
+    pictures = schema.picture_columns(columns)
+    leaves = []
+    for name, kind in columns.items():
+        if kind == schema.PICTURE:
+            leaves += [f"{name}.bytes", f"{name}.path"]
+        else:
+            leaves.append(f"{name}.list.element" if kind == schema.BOX else name)
+    raw = [leaf for leaf in leaves if leaf.split(".")[0] in pictures]
+    return {
+        "compression": {leaf: "NONE" if leaf in raw else SCALAR_COMPRESSION for leaf in leaves},
+        "use_dictionary": [name for name in columns if name in DICTIONARY_COLUMNS],
+        "write_statistics": [name for name, kind in columns.items() if kind not in NO_STATISTICS],
+        "write_page_index": True,
+        "store_schema": True,
+    }
+
+
+def read_footer(path):
+    """Read what a file says of itself; its rows aren't touched.
+
+    Raises:
+        DataError: it is no Parquet file, is cut short, or wasn't written by this package.
+    """
+    return footer_of(open_table(path), path)
+
+
+def open_table(path):
+    """Open a Parquet file; DataError when it is none, or is cut short."""
+    try:
+        return pq.ParquetFile(path, memory_map=False, pre_buffer=False)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: not a readable Parquet file: {error}") from error
+
+
+def footer_of(file, path):
+    """The Footer of an open pyarrow.parquet.ParquetFile."""
+    text = (file.metadata.metadata or {}).get(FOOTER_KEY.encode())
+    if text is None:
+        raise DataError(f"{path}: the footer has no {FOOTER_KEY!r} entry; fgbg_depth didn't write this file")
+    try:
+        return Footer(**json.loads(text))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: the {FOOTER_KEY!r} entry of the footer can't be read: {error}") from error
+
+
+def find_tables(folder, config):
+    """All Parquet files of one config below a set's folder, sorted by path; hidden files don't count."""
+    top = {"default": "data"}.get(config, config)
+    return sorted(p for p in (Path(folder) / top).rglob("*.parquet") if not p.name.startswith("."))
