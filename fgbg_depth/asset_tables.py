@@ -7,15 +7,16 @@ from. So any row can be composited anew from the published set alone, and an app
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from . import schema
-from .assets import asset_bytes
+from .assets import asset_bytes, read_asset
 from .errors import DataError
 from .pictures import decode_picture, encode_png
 from .plan import PlanAsset
-from .shards import Footer, find_tables, footer_of, open_table, write_table
+from .shards import find_tables, footer_of, open_table, write_table
 
 GROUP_BYTES = 8 << 20  # a row group of pictures is closed at this size: random access without a huge footer
 GROUP_ROWS = 100
@@ -56,7 +57,7 @@ def list_digest(recipe_digest, backgrounds, foregrounds):
 
 def table_path(folder, kind, batch):
     """Where a batch's table of one kind lies."""
-    return folder / f"{kind}s" / f"b{batch:03d}.parquet"
+    return Path(folder) / f"{kind}s" / f"b{batch:03d}.parquet"
 
 
 def write_asset_table(folder, kind, entries, assets, recipe, footer):
@@ -75,7 +76,7 @@ def write_asset_table(folder, kind, entries, assets, recipe, footer):
     def groups():
         rows, size = [], 0
         for entry in entries:
-            rows.append(_row(kind, entry, asset_bytes(assets[entry.plan.id], key_color=recipe.key_color or None), recipe))
+            rows.append(_row(kind, entry, asset_bytes(assets[entry.plan.id], **_reading(entry.plan, recipe)), recipe))
             size += len(rows[-1]["image"])
             if size >= GROUP_BYTES or len(rows) == GROUP_ROWS:
                 yield _columns(rows, columns)
@@ -90,13 +91,22 @@ def _columns(rows, columns):
     return {name: [row[name] for row in rows] for name in columns}
 
 
+def _pixels(plan):
+    """The bound on pixels at which a picture is read again: the size that was checked, whatever --max-pixels is now."""
+    return plan.width * plan.height
+
+
+def _reading(plan, recipe):
+    return {"key_color": recipe.key_color or None, "max_pixels": _pixels(plan)}
+
+
 def _row(kind, entry, data, recipe):
     plan = entry.plan
     row = {name: getattr(plan, name) for name in ("id", "sha256", "width", "height", "split", "group", "batch")}
     row |= {name: getattr(entry, name) for name in ("file", "licence", "author", "source", "url")}
     row["image"] = data
     if kind == "foreground":
-        alpha = decode_picture(data, alpha=True)[..., 3]
+        alpha = decode_picture(data, alpha=True, max_pixels=_pixels(plan))[..., 3]
         row["mask"] = encode_png(np.where(alpha >= recipe.mask_threshold, 255, 0).astype(np.uint8))
     return row
 
@@ -115,6 +125,8 @@ def read_entries(folder, kind):
     for path in find_tables(folder, f"{kind}s"):
         with open_table(path) as file:
             footer = footer_of(file, path)
+            if path != table_path(folder, kind, footer.batch):
+                raise DataError(f"{path} says that it is batch {footer.batch} of {footer.config}: not its place, move it away")
             footers[footer.batch] = footer
             for group in range(file.num_row_groups):
                 for row, values in enumerate(file.read_row_group(group, columns=names).to_pylist()):
@@ -145,4 +157,20 @@ class AssetReader:
 
     def pixels(self, asset_id, alpha):
         """(H, W, 3) or (H, W, 4) uint8 of an asset."""
-        return decode_picture(self.stored_bytes(asset_id), alpha=alpha)
+        plan = self._entries[asset_id].plan
+        return decode_picture(self.stored_bytes(asset_id), alpha=alpha, max_pixels=_pixels(plan))
+
+
+class PlannedReader:
+    """Pictures of a set that is only planned: of newcomers from their folder, of old assets from the tables."""
+
+    def __init__(self, entries, newcomers, recipe):
+        """Args: entries: Entry list; newcomers: {id: assets.Asset}; recipe: config.Recipe."""
+        self._entries, self._newcomers, self._recipe = {e.plan.id: e for e in entries}, newcomers, recipe
+        self._old = AssetReader([entry for entry in entries if entry.table is not None])
+
+    def pixels(self, asset_id, alpha):
+        """(H, W, 3) or (H, W, 4) uint8 of an asset."""
+        if asset_id not in self._newcomers:
+            return self._old.pixels(asset_id, alpha=alpha)
+        return read_asset(self._newcomers[asset_id], **_reading(self._entries[asset_id].plan, self._recipe))

@@ -8,14 +8,13 @@ import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .asset_tables import KINDS, Entry, list_digest, read_entries
+from .asset_tables import KINDS, Entry, list_digest, read_entries, table_path
 from .assets import scan_assets
-from .config import FIELD_NAMES
-from .errors import FolderError, UsageError
+from .config import FIELD_NAMES, portable_model_name
+from .errors import DataError, FolderError, UsageError
 from .plan import FIRST_BATCH, PlanAsset, assign_splits
-from .shards import find_tables
 
-OWN_NAMES = frozenset(("README.md", ".gitattributes", ".git", ".gitignore", "LICENSE", ".lock"))  # may lie in a folder that is still empty
+EMPTY_NAMES = frozenset(("README.md", "LICENSE"))  # a new repository of the Hub holds these, and hidden files
 NAMES_SHOWN = 5
 
 
@@ -57,22 +56,26 @@ def read_state(folder):
         entries[kind], footers = read_entries(folder, kind)
         for batch, footer in footers.items():
             if lists.setdefault(batch, footer.assets) != footer.assets:
-                raise FolderError(f"{folder}: the two asset tables of batch {batch} belong to different lists; one of them is from elsewhere")
+                raise FolderError(f"{folder}: the two asset tables of batch {batch} are of different lists; one is from elsewhere")
             recipes[footer.recipe] = (footer.extra or {}).get("recipe", {})
     if len(recipes) > 1:
         raise FolderError(f"{folder} holds asset tables of {len(recipes)} recipes; a set has one. Move the strange files away")
     if not recipes:
         _refuse_strangers(folder)
         return FolderState(entries)
-    digest, fields = next(iter(recipes.items()))
-    return FolderState(entries, lists, digest, fields)
+    state = FolderState(entries, lists, *next(iter(recipes.items())))
+    for batch in lists:
+        if batch != state.last_batch and not state.is_whole(batch):  # the newest may be under way
+            tables = " or ".join(str(table_path(folder, kind, batch)) for kind in KINDS)
+            raise DataError(f"{tables} is missing, or was changed: later batches stand on it. Restore it from a copy of the set")
+    return state
 
 
 def _refuse_strangers(folder):
     if not folder.is_dir():
         return
     # Hidden names are left to git, editors and our own scratch files.
-    names = sorted(p.name for p in folder.iterdir() if p.name not in OWN_NAMES and not p.name.startswith("."))
+    names = sorted(p.name for p in folder.iterdir() if p.name not in EMPTY_NAMES and not p.name.startswith("."))
     names = [name for name in names if not (folder / name).is_dir() or any((folder / name).rglob("*"))]
     if names:
         raise FolderError(
@@ -80,11 +83,16 @@ def _refuse_strangers(folder):
         )
 
 
+def stored_fields(recipe):
+    """A recipe as the asset tables hold it: a dict without paths of this machine."""
+    return {**recipe.to_dict(), "depth_model": portable_model_name(recipe.depth_model)}
+
+
 def refuse_other_recipe(folder, state, recipe, digest):
     """FolderError when another recipe made the folder; the fields that differ are named."""
     if state.recipe_digest in ("", digest):
         return
-    theirs, ours = state.recipe_fields, recipe.to_dict()
+    theirs, ours = state.recipe_fields, stored_fields(recipe)
     names = [n for n in FIELD_NAMES if theirs.get(n) != ours.get(n)]
     differ = [f"{n} is {theirs.get(n)!r} there and {ours.get(n)!r} here" for n in names]
     raise FolderError(
@@ -136,11 +144,13 @@ def find_work(folder, state, recipe, digest, folders, append, scan_options):
     begun = last is not None and not state.is_whole(last)  # killed between its two tables
     settled = {k: [e for e in state.entries[k] if not (begun and e.plan.batch == last)] for k in KINDS}
     scans = {k: _scan(k, folders[k], settled[k], recipe, scan_options) for k in KINDS}
-    new = {k: [a for a in scans[k].assets if a.sha256 not in {e.plan.sha256 for e in settled[k]}] for k in KINDS}
-    gone = {k: [e for e in settled[k] if e.plan.sha256 not in {a.sha256 for a in scans[k].assets}] for k in KINDS}
+    known = {k: {e.plan.sha256 for e in settled[k]} for k in KINDS}
+    found = {k: {a.sha256 for a in scans[k].assets} for k in KINDS}
+    new = {k: [a for a in scans[k].assets if a.sha256 not in known[k]] for k in KINDS}
+    gone = {k: [e for e in settled[k] if e.plan.sha256 not in found[k]] for k in KINDS}
     told = {
         "skipped": tuple(pair for k in KINDS for pair in scans[k].skipped),
-        "notes": tuple(note for k in KINDS for note in scans[k].notes),
+        "notes": tuple(note for k in KINDS for note in (*scans[k].notes, *_new_words(k, settled[k], scans[k].assets))),
     }
     if settled["background"] and not append and not begun and (any(new.values()) or any(gone.values())):
         raise FolderError(_changes(folder, new, gone))
@@ -162,8 +172,21 @@ def _scan(kind, folder, settled, recipe, options):
     if folder is None:
         raise UsageError(f"no folder of {kind}s was given; pass --{kind}s DIR")
     taken = {entry.plan.id: entry.plan.sha256 for entry in settled}
-    return scan_assets(
-        folder, kind, key_color=recipe.key_color or None, mask_threshold=recipe.mask_threshold, taken=taken, **options
+    if kind == "foreground":
+        options = {**options, "key_color": recipe.key_color or None, "mask_threshold": recipe.mask_threshold}
+    return scan_assets(folder, kind, taken=taken, **options)
+
+
+def _new_words(kind, settled, assets):
+    """A note when SOURCES.csv now says something else of pictures that the set holds already."""
+    texts = ("licence", "author", "source", "url")
+    held = {e.plan.sha256: [getattr(e, name) for name in texts] for e in settled}
+    changed = [a.file for a in assets if a.sha256 in held and [getattr(a, name) for name in texts] != held[a.sha256]]
+    if not changed:
+        return ()
+    return (
+        f"SOURCES.csv has changed for {len(changed)} {kind}s ({_some(changed)}); the set keeps what it was begun with, "
+        f"make it anew in another folder to change that",
     )
 
 
@@ -203,10 +226,3 @@ def _begun_otherwise(folder, batch):
 def _some(names):
     more = len(names) - NAMES_SHOWN
     return ", ".join(map(str, names[:NAMES_SHOWN])) + (f" and {more} more" if more > 0 else "")
-
-
-def strange_tables(folder, plan):
-    """Data files that the plan doesn't know; paths relative to the folder."""
-    expected = {shard.name for shard in plan.shards()}
-    found = (path.relative_to(folder).as_posix() for path in find_tables(folder, "default"))
-    return [name for name in found if name not in expected]

@@ -24,6 +24,10 @@ MILLIMETRES = 1000.0
 METRIC16_MAX_M = 65.535  # the largest value of 16 bits in millimetres
 # Run-length matching only: on 224 x 224 masks and depth maps as small as zlib level 4, in two thirds of the time.
 PNG_OPTIONS = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE, cv2.IMWRITE_PNG_COMPRESSION, 4)
+# Masks without a row filter: half the bytes and two thirds of the time. OpenCV 4 can't be told; its masks are valid too.
+MASK_OPTIONS = PNG_OPTIONS + (
+    (cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE) if hasattr(cv2, "IMWRITE_PNG_FILTER") else ()
+)
 PICTURE_FORMATS = ("JPEG", "PNG")  # what a stored picture can be; anything else in a shard is damage
 
 
@@ -41,7 +45,7 @@ def encode_image(rgb, image_format, quality):
 
 def encode_mask(mask):
     """Encode an (H, W) uint8 mask as gray PNG, without loss."""
-    return _encode_png(mask)
+    return _encode(".png", mask, MASK_OPTIONS)
 
 
 def encode_gray(levels, encoding):

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .asset_tables import AssetReader
-from .assets import read_asset
+from .asset_tables import PlannedReader
 from .config import NO_DEPTH
 from .produce import Job, one_thread, shard_rows
-from .resize import fit_background
 from .stats import Tally
-from .studio import CutoutMaker, Studio
+from .studio import CutoutMaker, FittedCanvases, Studio
 
 SAMPLE_ROWS = 32  # enough for the bytes to be right within some percent
 WORKER_START_S = {False: 1.5, True: 8.0}  # a worker imports the libraries, with depth torch too, before its first row
@@ -28,33 +26,8 @@ class Cost:
     start_s: float
 
 
-class _Folder:
-    """Pictures for the estimate: of newcomers from their folder, of old assets from the tables."""
-
-    def __init__(self, prepared, kind):
-        self._new = prepared.work.newcomers[kind]
-        self._old = AssetReader([e for e in prepared.work.entries[kind] if e.table is not None])
-        self._key_color = prepared.recipe.key_color or None
-
-    def pixels(self, asset_id, alpha):
-        if asset_id in self._new:
-            return read_asset(self._new[asset_id], key_color=self._key_color)
-        return self._old.pixels(asset_id, alpha=alpha)
-
-
-class _Canvases:
-    """Backgrounds fitted when they are asked for, in place of the scratch file."""
-
-    def __init__(self, prepared):
-        self._plan, self._recipe = prepared.plan, prepared.recipe
-        self._folder, self._known = _Folder(prepared, "background"), {}
-
-    def __getitem__(self, position):
-        position = int(position)
-        if position not in self._known:
-            rgb = self._folder.pixels(self._plan.backgrounds[position].id, alpha=False)
-            self._known[position] = fit_background(rgb, self._recipe.image_size, self._recipe.background_fit)
-        return self._known[position]
+def _reader(prepared, kind):
+    return PlannedReader(prepared.work.entries[kind], prepared.work.newcomers[kind], prepared.recipe)
 
 
 def measure_rows(prepared, estimator, sample_rows=SAMPLE_ROWS):
@@ -71,8 +44,8 @@ def measure_rows(prepared, estimator, sample_rows=SAMPLE_ROWS):
         Cost.
     """
     plan, recipe = prepared.plan, prepared.recipe
-    cutouts = CutoutMaker(plan.foregrounds, _Folder(prepared, "foreground"))
-    studio = Studio(recipe, _Canvases(prepared), cutouts)
+    cutouts = CutoutMaker(plan.foregrounds, _reader(prepared, "foreground"))
+    studio = Studio(recipe, FittedCanvases(recipe, plan.backgrounds, _reader(prepared, "background")), cutouts)
     plain = recipe.replace(depth_model=NO_DEPTH)
     shard = plan.shards()[0]
     count = min(sample_rows, len(shard))

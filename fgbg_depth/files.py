@@ -13,14 +13,17 @@ from pathlib import Path
 
 from .errors import FolderError, StorageError, UsageError
 
-TEMP_NAME = re.compile(r"\.(?P<name>.+)\.part-[0-9]+")  # only names of this form are ever removed
-LOCK_NAME = ".lock"
+TEMP_FORM = ".{name}.fgbg-depth-{pid}"
+TEMP_NAME = re.compile(r"\..+\.fgbg-depth-[0-9]+")  # only names of this form, which nobody else makes, are ever removed
+LOCK_NAME = ".fgbg-depth.lock"
 HASH_BLOCK_BYTES = 1 << 20
 _DISK_ERRORS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
     errno.EFBIG: "the file is larger than this file system allows",
     errno.EROFS: "the file system is read-only",
+    errno.EACCES: "you may not write there",
+    errno.EPERM: "you may not write there",
     errno.EIO: "the disk reports an input/output error",
 }
 
@@ -40,16 +43,22 @@ def whole_file(path):
         StorageError: the disk is full or can't be written.
     """
     path = Path(path)
-    temp = path.with_name(f".{path.name}.part-{os.getpid()}")
+    temp = temp_path(path)
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temp
             _flush(temp)
-            os.replace(temp, path)
+            temp.replace(path)
             _flush(path.parent)
         finally:
             temp.unlink(missing_ok=True)
+
+
+def temp_path(path):
+    """The temporary name beside a file, of this process alone; `sweep` removes what a killed process left."""
+    path = Path(path)
+    return path.with_name(TEMP_FORM.format(name=path.name, pid=os.getpid()))
 
 
 @contextlib.contextmanager
@@ -58,11 +67,11 @@ def storage_errors(path):
     try:
         yield
     except OSError as error:
-        if error.errno in _DISK_ERRORS:
-            raise StorageError(
-                f"{path}: {_DISK_ERRORS[error.errno]}; finished files are kept. Make room and run the same command again"
-            ) from error
-        raise
+        if error.errno not in _DISK_ERRORS:
+            raise
+        raise StorageError(
+            f"{path}: {_DISK_ERRORS[error.errno]}. Finished files are kept: put that right and run the same command again to go on"
+        ) from error
 
 
 def write_text(path, text):
@@ -89,15 +98,15 @@ def sha256_of(path):
 
 
 def sweep(folder):
-    """Remove the temporary files of runs that were killed. Only names that `whole_file` makes are touched."""
-    for path in sorted(Path(folder).rglob(".*.part-*")):
+    """Remove the temporary files of killed processes. Only names that `temp_path` makes are touched."""
+    for path in sorted(Path(folder).rglob(TEMP_FORM.format(name="*", pid="*"))):
         if TEMP_NAME.fullmatch(path.name) and path.is_file() and not path.is_symlink():
             path.unlink()
 
 
 @contextlib.contextmanager
 def locked(folder):
-    """Hold a folder alone; made if it is missing.
+    """Hold a folder alone. It is made if it is missing, and taken away again if nothing is in it at the end.
 
     The lock is the kernel's (flock): it ends with the process, however that ends, so no stale lock can stay.
 
@@ -106,21 +115,28 @@ def locked(folder):
         UsageError: the path is a file, or can't be made.
     """
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file, expected a folder (it may be missing); choose another --out")
-    try:
-        with storage_errors(folder):
+    with storage_errors(folder):
+        try:
+            made = [path for path in (folder, *folder.parents) if not path.exists()]
+            if not made and not folder.is_dir():
+                raise UsageError(f"{folder} is a file, expected a folder (it may be missing); choose another --out")
             folder.mkdir(parents=True, exist_ok=True)
             handle = open(folder / LOCK_NAME, "a+b")  # noqa: SIM115 - closed below; closing it would drop the lock
-    except OSError as error:
-        raise UsageError(f"{folder} can't be made or written: {error.strerror}; choose another --out") from error
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+                raise
+            raise UsageError(f"{folder} can't be made or written: {error.strerror}; choose another --out") from error
     with handle:
         if not _try_lock(handle):
             raise FolderError(f"{folder} is in use by another run; wait for it to end, or choose another --out")
-        yield folder
-        # Removed while it is still held: whoever opens the name after this makes a new file, and nobody waits for the old one.
-        with contextlib.suppress(FileNotFoundError):
-            (folder / LOCK_NAME).unlink()
+        try:
+            yield folder
+        finally:
+            # Removed while it is still held: whoever opens the name after this makes a new file, and nobody waits for the old one.
+            (folder / LOCK_NAME).unlink(missing_ok=True)
+            for path in made:
+                if path.is_dir() and not any(path.iterdir()):
+                    path.rmdir()
 
 
 def _try_lock(handle):
@@ -140,7 +156,7 @@ def _try_lock(handle):
         return False
     # The name may have been removed between open and flock: then the lock is on a file that nobody else sees.
     try:
-        return os.path.samestat(os.fstat(handle.fileno()), os.stat(handle.name))
+        return os.path.samestat(os.fstat(handle.fileno()), Path(handle.name).stat())
     except FileNotFoundError:
         return False
 

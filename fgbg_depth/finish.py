@@ -10,7 +10,7 @@ from .config import SPLIT_NAMES, recipe_to_toml
 from .errors import DataError
 from .files import write_text
 from .manifest import MANIFEST_NAME, build_manifest, library_versions, manifest_text
-from .shards import Footer, find_tables, open_table, read_footer, write_table
+from .shards import Footer, find_tables, footer_of, open_table, own_footer, write_table
 from .stats import Tally, stats_json
 
 METADATA_GROUP_ROWS = 10_000  # about 300 kB: a reader of the metadata takes few, large pieces
@@ -46,13 +46,19 @@ def metadata_path(folder, batch, split):
     return folder / "metadata" / split / f"b{batch:03d}.parquet"
 
 
+def strange_tables(folder, plan):
+    """Data files and metadata tables that the plan doesn't know; paths in the folder."""
+    expected = {folder / shard.name for shard in plan.shards()} | {metadata_path(folder, *key) for key in plan.rows}
+    return [path for config in ("default", "metadata") for path in find_tables(folder, config) if path not in expected]
+
+
 def write_metadata_tables(prepared):
     """Copy the columns without pictures into files of their own, one for each (batch, split)."""
     columns = schema.metadata_columns(prepared.recipe.has_depth)
     for (batch, split), rows in prepared.plan.rows.items():
         path = metadata_path(prepared.folder, batch, split)
         footer = Footer("metadata", batch, split, 0, 0, len(rows), prepared.digest, prepared.work.lists[batch])
-        if path.is_file() and read_footer(path).same_work(footer):
+        if path.is_file() and own_footer(path).same_work(footer):
             continue
         shards = [prepared.folder / shard.name for shard in prepared.plan.shards({batch}) if shard.split == split]
         write_table(path, columns, _groups(shards, columns), lambda footer=footer: footer)
@@ -82,7 +88,7 @@ def split_tallies(folder):
     tallies = {}
     for path in find_tables(folder, "default"):
         with open_table(path) as table:
-            footer = read_footer(path)
+            footer = footer_of(table, path)
             tally = read_tally(footer, path)
             if tally.rows != table.metadata.num_rows:
                 raise DataError(f"{path}: the footer's statistics are of {tally.rows} rows, the file has {table.metadata.num_rows}")

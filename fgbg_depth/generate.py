@@ -6,27 +6,24 @@ wrong is found before the first shard is made.
 """
 
 import contextlib
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import batches
-from .asset_tables import KINDS, AssetReader, write_asset_table
-from .assets import read_asset
-from .config import portable_model_name
-from .errors import DataError, FolderError, PlanError, UsageError
-from .files import locked, storage_errors, sweep
-from .finish import finish_set
+from .asset_tables import KINDS, AssetReader, PlannedReader, table_path, write_asset_table
+from .errors import FolderError, PlanError, UsageError
+from .files import locked, storage_errors, sweep, temp_path
+from .finish import finish_set, strange_tables
 from .manifest import library_versions
 from .plan import make_plan, placed_size
 from .produce import Job, usable_cores
 from .progress import Quiet
-from .shards import Footer, find_tables, read_footer
+from .shards import Footer, find_tables, own_footer
 from .studio import CutoutMaker, write_canvases
 from .workers import Task, run_shards
 
-SCRATCH_NAME = ".canvases.part-{pid}"  # the form that files.sweep removes
+CANVASES_NAME = "canvases"  # the scratch file of all backgrounds, only ever there under its temporary name
 
 
 @dataclass(frozen=True)
@@ -121,13 +118,14 @@ def open_depth(recipe, options):
         "precision": recipe.depth_precision,
     }
     estimator = load_depth_estimator(**arguments)
-    height, width = estimator.input_size
     if recipe.depth_encoding == "metric16" and estimator.kind == "relative":
         raise UsageError(
-            f"depth_encoding is 'metric16', but {recipe.depth_model!r} gives relative depth without metres; use 'relative8' or a metric model"
+            f"depth_encoding is 'metric16', but {recipe.depth_model!r} gives relative depth without metres; use 'relative8', "
+            f"or a metric model"
         )
-    description = {**estimator.describe(), "kind": estimator.kind, "weights_digest": estimator.weights_digest}
-    return recipe.replace(depth_input_size=(width, height)), description, estimator, arguments
+    if estimator.input_size is not None:  # None: the network takes pictures as they are
+        recipe = recipe.replace(depth_input_size=tuple(reversed(estimator.input_size)))
+    return recipe, estimator.describe(), estimator, arguments
 
 
 def prepare(folder, recipe, options, progress=None, estimator_slot=None):
@@ -163,38 +161,16 @@ def prepare(folder, recipe, options, progress=None, estimator_slot=None):
         scan_options["on_progress"] = lambda done, total: task.update(done, total)
         folders = {"background": options.backgrounds, "foreground": options.foregrounds}
         work = batches.find_work(folder, state, recipe, digest, folders, options.append, scan_options)
-    cutouts = _PreparedCutouts(work, recipe)
-    plan = _plan(recipe, work, cutouts.placed_alpha)
+    plans = {kind: [entry.plan for entry in work.entries[kind]] for kind in KINDS}
+    reader = PlannedReader(work.entries["foreground"], work.newcomers["foreground"], recipe)
+    cutouts = CutoutMaker(plans["foreground"], reader)  # ordered by id, as make_plan has them
+    plan = make_plan(recipe, plans["background"], plans["foreground"], cutouts.placed_alpha)
     if recipe.scale is None and recipe.overhang == 0:
         _refuse_vanished(recipe, plan, cutouts)
-    strange = batches.strange_tables(folder, plan)
+    strange = strange_tables(folder, plan)
     if strange:
-        raise FolderError(f"{folder} holds {len(strange)} data files that this set doesn't have, such as {strange[0]}; move them away")
+        raise FolderError(f"{folder} holds {len(strange)} tables that this set doesn't have, such as {strange[0]}; move them away")
     return Prepared(folder, recipe, digest, depth, work, plan, arguments)
-
-
-def _plan(recipe, work, placed_alpha):
-    plans = {kind: [entry.plan for entry in work.entries[kind]] for kind in KINDS}
-    return make_plan(recipe, plans["background"], plans["foreground"], placed_alpha)
-
-
-class _PreparedCutouts:
-    """Cut-outs for the plan: of newcomers from their folder, of old assets from the tables."""
-
-    def __init__(self, work, recipe):
-        self._new, self._key_color = work.newcomers["foreground"], recipe.key_color or None
-        old = [entry for entry in work.entries["foreground"] if entry.table is not None]
-        self._old = AssetReader(old)
-        # The order of plan.make_plan: by id.
-        self._maker = CutoutMaker([entry.plan for entry in work.entries["foreground"]], self)
-
-    def pixels(self, asset_id, alpha):
-        if asset_id in self._new:
-            return read_asset(self._new[asset_id], key_color=self._key_color)
-        return self._old.pixels(asset_id, alpha=alpha)
-
-    def placed_alpha(self, position, size):
-        return self._maker.placed_alpha(position, size)
 
 
 def _refuse_vanished(recipe, plan, cutouts):
@@ -227,8 +203,7 @@ def generate(folder, recipe, options, progress=None):
     started, progress = time.monotonic(), progress or Quiet()
     if options.num_workers is not None and options.num_workers < 1:
         raise UsageError(f"--workers is {options.num_workers}, expected at least 1")
-    with _removed_if_empty(Path(folder)), locked(folder) as folder, storage_errors(folder):
-        sweep(folder)
+    with locked(folder) as folder, _swept(folder), storage_errors(folder):
         prepared = prepare(folder, recipe, options, progress)
         _write_asset_tables(prepared)
         made = _make_shards(prepared, options, progress)
@@ -249,33 +224,27 @@ def generate(folder, recipe, options, progress=None):
 
 
 @contextlib.contextmanager
-def _removed_if_empty(folder):
-    """Take a folder that we made away again when nothing came of it."""
-    existed = folder.exists()
+def _swept(folder):
+    """No temporary files: of an earlier run that was killed, nor of a worker of this one."""
+    sweep(folder)
     try:
         yield
-    except BaseException:
-        if not existed and folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
-        raise
+    finally:
+        sweep(folder)
 
 
 def _write_asset_tables(prepared):
     work, recipe = prepared.work, prepared.recipe
     versions = library_versions(recipe.has_depth)
-    extra = {"recipe": _portable(recipe), "depth": prepared.depth}
+    extra = {"recipe": batches.stored_fields(recipe), "depth": prepared.depth}
     for kind in KINDS:
         mine = [entry for entry in work.entries[kind] if entry.plan.id in work.newcomers[kind]]
-        if not mine or any(entry.plan.batch != work.batch for entry in mine):
+        if not mine or table_path(prepared.folder, kind, work.batch).is_file():
             continue
         footer = Footer(
             f"{kind}s", work.batch, "", 0, 0, len(mine), prepared.digest, work.lists[work.batch], "", versions, extra
         )
         write_asset_table(prepared.folder, kind, mine, work.newcomers[kind], recipe, footer)
-
-
-def _portable(recipe):
-    return {**recipe.to_dict(), "depth_model": portable_model_name(recipe.depth_model)}
 
 
 def _make_shards(prepared, options, progress):
@@ -317,10 +286,7 @@ def _split_shards(job, plan):
         if shard.name not in present:
             missing.append(shard)
             continue
-        try:
-            footer = read_footer(job.folder / shard.name)
-        except DataError as error:
-            raise DataError(f"{error}. Delete this file and run the same command again to make it anew") from error
+        footer = own_footer(job.folder / shard.name)
         if not footer.same_work(job.footer(shard)):
             raise FolderError(
                 f"{job.folder / shard.name} belongs to another recipe or asset list (batch {footer.batch}, rows {footer.start} to "
@@ -332,7 +298,7 @@ def _split_shards(job, plan):
 
 @contextlib.contextmanager
 def _canvases(prepared, entries, progress):
-    path = prepared.folder / SCRATCH_NAME.format(pid=os.getpid())
+    path = temp_path(prepared.folder / CANVASES_NAME)
     try:
         with progress.task("fit the backgrounds", len(entries)) as task:
             reader = AssetReader(entries)

@@ -198,8 +198,7 @@ def _check_samples(image):
 
 
 def _split_alpha(image, data):
-    """(Pillow image of mode L, RGB or CMYK, alpha (H, W) uint8 or None) of a loaded picture, not yet turned
-    upright."""
+    """(Pillow image of mode L, RGB or CMYK, alpha (H, W) uint8 or None) of a loaded picture, not yet upright."""
     depth, transparency = 8, b""
     if image.format == "PNG":
         _, _, depth, colour_type, _ = png_header(data)

@@ -116,7 +116,16 @@ def read_footer(path):
     Raises:
         DataError: it is no Parquet file, is cut short, or wasn't written by this package.
     """
-    return footer_of(open_table(path), path)
+    with open_table(path) as file:
+        return footer_of(file, path)
+
+
+def own_footer(path):
+    """As `read_footer`, for a file that a run can make anew: the error says so."""
+    try:
+        return read_footer(path)
+    except DataError as error:
+        raise DataError(f"{error}. Delete this file and run the same command again to make it anew") from error
 
 
 def open_table(path):

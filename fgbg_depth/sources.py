@@ -59,7 +59,7 @@ def parse_sources(data, where=SOURCES_NAME):
                 header = _header(cells, where)
                 continue
             line = reader.line_num
-            if len(cells) > len(header):
+            if any(cells[len(header) :]):
                 problems.append(
                     (line, f"{len(cells)} cells, but {len(header)} columns; put quotes around commas")
                 )
@@ -77,7 +77,7 @@ def parse_sources(data, where=SOURCES_NAME):
                 lines[name] = line
     except csv.Error as error:
         problems.append((reader.line_num, f"not CSV: {error}"))
-    if header is None:
+    if header is None and not problems:
         raise AssetError(
             f"{where} is empty; expected the columns {', '.join(COLUMNS)}, of which only file is needed"
         )
@@ -91,8 +91,7 @@ def parse_sources(data, where=SOURCES_NAME):
 
 
 def lookup_name(path):
-    """The form in which paths are compared: "/" between parts, no "./", Unicode NFC (macOS writes names
-    apart)."""
+    """The form in which paths are compared: "/" between parts, no "./", Unicode NFC (macOS takes letters apart)."""
     return str(PurePosixPath(unicodedata.normalize("NFC", path.replace("\\", "/")))) if path else ""
 
 

@@ -87,14 +87,16 @@ class Tally:
         if self.size not in (0, mask.shape[0]):
             raise ValueError(f"rows of {mask.shape[0]} px and of {self.size} px in one tally")
         self.rows, self.size = self.rows + 1, mask.shape[0]
+        x, y, width, height = cv2.boundingRect(inside)  # nothing outside this box is inside the mask
+        box = slice(y, y + height), slice(x, x + width)
         for channel in range(3):
             self.image[channel] += _count(image, channel)
-            self.image_inside[channel] += _count(image, channel, inside)
+            self.image_inside[channel] += _count(image[box], channel, inside[box])
         self.mask += _count(mask, 0)
         self.area.add(np.array([cv2.countNonZero(inside)]), np.ones(1, np.int64))
         if self._heat_px is None:
             self._heat_px = np.zeros(mask.shape, np.int64)
-        self._heat_px += inside > 0
+        self._heat_px[box] += inside[box] > 0
         if depth is not None:
             self._add_depth(depth, inside, millimetres)
 
@@ -176,6 +178,8 @@ class Tally:
 
 def _count(array, channel, mask=None):
     """Exact 256-bin histogram of one channel; float32 counts are whole below 2**24 pixels."""
+    if array.size == 0:
+        return np.zeros(LEVELS, np.int64)
     if array.shape[0] * array.shape[1] >= 1 << 24:
         values = array[..., channel] if array.ndim == 3 else array
         return np.bincount(values[mask > 0] if mask is not None else values.ravel(), minlength=LEVELS)

@@ -1,7 +1,7 @@
 """The studio: backgrounds and cut-outs ready at their final sizes, and the composites made from them.
 
-Float canvases of all backgrounds lie in one memory-mapped scratch file, which all workers share: each is resized once,
-and a worker's own memory doesn't grow with the number of backgrounds. Cut-outs are kept up to a bound.
+Canvases of all backgrounds lie in one memory-mapped scratch file, which all workers share: each is resized once, and
+a worker's own memory doesn't grow with the number of backgrounds. Cut-outs are kept up to a bound.
 """
 
 from collections import OrderedDict
@@ -12,6 +12,7 @@ import numpy as np
 from .composite import Canvas, blend, make_mask, tight_box
 from .resize import fit_background, make_cutout
 
+CANVAS_CACHE_BYTES = 192 << 20  # of fitted backgrounds where there is no scratch file: 250 of 224 x 224
 CUTOUT_CACHE_BYTES = 192 << 20  # of resized cut-outs in a worker: 1,500 of 100 x 70
 SOURCE_CACHE_BYTES = 96 << 20  # of decoded foregrounds, which drawn sizes need again and again
 
@@ -70,8 +71,13 @@ class CutoutMaker:
         return self.get(position, size).alpha8
 
 
+def _canvas_type(side):
+    """One record of the scratch file: the float canvas, and the same rounded."""
+    return np.dtype([("exact", np.float32, (side, side, 3)), ("rounded", np.uint8, (side, side, 3))])
+
+
 def write_canvases(path, recipe, backgrounds, reader, on_progress=None):
-    """Fit all backgrounds and write them to a scratch file of float32 (N, S, S, 3).
+    """Fit all backgrounds and write them to a scratch file, in the order of their positions.
 
     Args:
         path: the scratch file.
@@ -82,22 +88,48 @@ def write_canvases(path, recipe, backgrounds, reader, on_progress=None):
     """
     with open(path, "wb") as file:
         for done, asset in enumerate(backgrounds, 1):
-            canvas = fit_background(reader.pixels(asset.id, alpha=False), recipe.image_size, recipe.background_fit)
-            file.write(np.ascontiguousarray(canvas, np.float32).tobytes())
+            canvas = canvas_of(reader.pixels(asset.id, alpha=False), recipe)
+            record = np.zeros((), _canvas_type(recipe.image_size))
+            record["exact"], record["rounded"] = canvas.exact, canvas.rounded
+            file.write(record.tobytes())
             if on_progress:
                 on_progress(done, len(backgrounds))
 
 
-def open_canvases(path, recipe, count):
-    """The scratch file as a read-only (N, S, S, 3) float32 array that isn't loaded."""
-    return np.memmap(path, np.float32, "r", shape=(count, recipe.image_size, recipe.image_size, 3))
+def canvas_of(rgb, recipe):
+    """The composite.Canvas of a background, (H, W, 3) uint8 RGB, by the recipe's fit."""
+    return Canvas.of(fit_background(rgb, recipe.image_size, recipe.background_fit))
+
+
+class Canvases:
+    """The canvases of a scratch file by position; they are read when they are used."""
+
+    def __init__(self, path, recipe, count):
+        self._records = np.memmap(path, _canvas_type(recipe.image_size), "r", shape=(count,))
+
+    def __getitem__(self, position):
+        record = self._records[position]
+        return Canvas(record["exact"], record["rounded"])
+
+
+class FittedCanvases:
+    """Canvases that are made when they are asked for, without a scratch file; some are kept."""
+
+    def __init__(self, recipe, backgrounds, reader):
+        """Args: recipe; backgrounds: PlanAssets by position; reader: their pixels by id."""
+        self._recipe, self._backgrounds, self._reader = recipe, backgrounds, reader
+        self._canvases = _Bounded(CANVAS_CACHE_BYTES, lambda canvas: canvas.exact.nbytes + canvas.rounded.nbytes)
+
+    def __getitem__(self, position):
+        asset = self._backgrounds[position].id
+        return self._canvases.get(asset, lambda: canvas_of(self._reader.pixels(asset, alpha=False), self._recipe))
 
 
 class Studio:
     """Makes composites of planned rows."""
 
     def __init__(self, recipe, canvases, cutouts):
-        """Args: recipe; canvases: (N, S, S, 3) float32 by background position; cutouts: CutoutMaker."""
+        """Args: recipe; canvases: composite.Canvas by background position, Canvases or FittedCanvases; cutouts: CutoutMaker."""
         self._recipe, self._canvases, self._cutouts = recipe, canvases, cutouts
 
     def composite(self, background, foreground, flipped, box):
@@ -113,7 +145,7 @@ class Studio:
         """
         recipe = self._recipe
         cutout = self._cutouts.get(int(foreground), (int(box[2]), int(box[3])), bool(flipped))
-        image = blend(Canvas.of(self._canvases[background]), cutout, box)
+        image = blend(self._canvases[background], cutout, box)
         mask = make_mask(cutout, box, recipe.image_size, recipe.mask, recipe.mask_threshold)
         visible = mask >= recipe.mask_threshold
         area = np.float32(np.count_nonzero(visible) / visible.size)

@@ -7,7 +7,7 @@ import re
 from fgbg_depth.errors import UsageError
 
 
-def add_convert_arguments(parser):
+def add_arguments(parser):
     """Add the arguments of `convert-weights` to an argparse parser."""
     parser.add_argument("source", metavar="FILE.h5", help="Keras 2 file with the whole model, such as nyu.h5")
     parser.add_argument("out", metavar="OUT", help="folder to make: config.json, model.safetensors, ...")
@@ -34,7 +34,7 @@ def add_convert_arguments(parser):
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
-def run_convert(args):
+def run(args):
     """Run `convert-weights`. Returns the exit code; errors are raised as FgbgDepthError."""
     from fgbg_depth.depth import convert_keras_weights  # late: it loads torch
 

@@ -1,0 +1,212 @@
+"""Contact sheets: the pictures of the card, made from the set's own files.
+
+Backgrounds and cut-outs come from the asset tables; composites, masks and depth maps are of the same rows in the same order, so that the
+sheets can be compared. Files are bounded in size, work is bounded whatever the number of rows, and the same set gives the same bytes.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from .asset_tables import AssetReader, read_entries
+from .errors import DataError
+from .files import write_bytes
+from .sheet_drawing import (
+    GAP_PX,
+    LABEL_PX,
+    SHEET_WIDTH_PX,
+    depth_colours,
+    encode_sheet,
+    fit_tile,
+    grid,
+    legend,
+    metre_ticks,
+    on_checkerboard,
+    paper,
+    stack,
+    text_line,
+)
+from .sheet_rows import pick_rows, read_pictures
+
+FOLDER_NAME = "assets"
+GRID_HEIGHT_PX = 420  # of a grid of small tiles: with the width, 0.4 megapixels, which keeps a PNG below 400 kB
+MIN_COLUMNS, MAX_COLUMNS = 4, 17  # 17 columns of 58 px show 102 assets
+ROWS_SHOWN = 24  # three lines of eight
+SAMPLES_SHOWN = 6
+DEMO_SAMPLES = 12
+SAMPLE_COLUMNS = 2
+FAR_QUANTILE = "0.99"  # the depth scale ends where nearly all pixels lie, not at one far outlier
+HEAT_TILE_PX = 14
+ASSET_ASPECT = 0.75  # height / width of a background's tile: most photos are 4:3 or wider
+
+
+def sheet_titles(has_depth):
+    """Names of the sheets in `assets/` and what they show, in the order of the card."""
+    titles = {
+        "samples.png": "Rows of every split",
+        "backgrounds.png": "Backgrounds",
+        "foregrounds.png": "Cut-outs (the checkerboard shows through where they are transparent)",
+        "composites.png": "Composites",
+        "masks.png": "Masks of the same rows",
+    }
+    if has_depth:
+        titles["depth.png"] = "Depth of the same rows"
+    return {**titles, "placements.png": "Where the cut-outs lie"}
+
+
+def write_sheets(folder):
+    """Make all contact sheets of a set in `folder`/assets; equal ones are left alone.
+
+    Args:
+        folder: the set's folder, with its tables, shards and stats.json.
+
+    Raises:
+        DataError: a table or a picture can't be read.
+    """
+    folder = Path(folder)
+    stats = _read_stats(folder)
+    sheets = {
+        "backgrounds.png": _asset_sheet(folder, "background"),
+        "foregrounds.png": _asset_sheet(folder, "foreground"),
+        "samples.png": _samples(folder, SAMPLES_SHOWN, stats),
+        "placements.png": _heat_map(stats["all"]["mask"]["placement_heatmap"]),
+        **_row_sheets(folder, stats),
+    }
+    for name in sheet_titles("depth.png" in sheets):
+        write_bytes(folder / FOLDER_NAME / name, encode_sheet(sheets[name]))
+
+
+def demo_sheet(folder, path):
+    """One contact sheet of a set: image, mask and depth side by side, for rows of every split.
+
+    Args:
+        folder: the set's folder.
+        path: the PNG to write.
+    """
+    folder = Path(folder)
+    write_bytes(path, encode_sheet(_samples(folder, DEMO_SAMPLES, _read_stats(folder))))
+
+
+def _read_stats(folder):
+    path = folder / "stats.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} can't be read: {error}; run `fgbg-depth generate` again to make it anew") from error
+
+
+# --- assets ---------------------------------------------------------------------------------------------------
+
+
+def _asset_sheet(folder, kind):
+    entries, _ = read_entries(folder, kind)
+    aspect = ASSET_ASPECT if kind == "background" else 1.0
+    columns, width, count = _grid_of(len(entries), aspect)
+    height = round(width * aspect)
+    entries = [entries[i * len(entries) // count] for i in range(count)]
+    reader = AssetReader(entries)
+    if kind == "background":
+        tiles = [fit_tile(reader.pixels(e.plan.id, alpha=False), width, height) for e in entries]
+    else:
+        tiles = [on_checkerboard(reader.pixels(e.plan.id, alpha=True), width, height) for e in entries]
+    return grid(tiles, columns)
+
+
+def _grid_of(number, aspect):
+    """(columns, width of a tile, tiles shown): the largest tiles at which all fit into the bound; else a sample of them."""
+    for columns in range(MIN_COLUMNS, MAX_COLUMNS + 1):
+        width = (SHEET_WIDTH_PX - GAP_PX) // columns - GAP_PX
+        lines = max(1, (GRID_HEIGHT_PX - GAP_PX) // (round(width * aspect) + GAP_PX))
+        if lines * columns >= number:
+            break
+    return min(columns, number), width, min(number, lines * columns)
+
+
+# --- rows -----------------------------------------------------------------------------------------------------
+
+
+def _row_sheets(folder, stats):
+    columns, side, _ = _grid_of(ROWS_SHOWN, 1.0)
+    places = pick_rows(folder, ROWS_SHOWN)
+    far_m = _far_m(stats)
+    tiles, has_depth = {}, False
+    for row in read_pictures(places):
+        has_depth = row.depth is not None
+        tiles[row.place.key] = _tiles(row, side, far_m)
+    ordered = [tiles[place.key] for place in places]
+    columns = min(columns, len(ordered))
+    sheets = {name: grid([t[i] for t in ordered], columns) for i, name in enumerate(("composites.png", "masks.png"))}
+    if has_depth:
+        maps = grid([t[2] for t in ordered], columns)
+        sheets["depth.png"] = stack([maps, _depth_legend(maps.shape[1], far_m)])
+    return sheets
+
+
+def _tiles(row, side, far_m):
+    """Tiles of a row: image, mask and, if there is one, depth in colours."""
+    tiles = [fit_tile(row.image, side, side), fit_tile(row.mask[..., None].repeat(3, 2), side, side)]
+    if row.depth is not None:
+        part = row.depth / far_m if row.is_metric else row.depth
+        tiles.append(fit_tile(depth_colours(part), side, side))
+    return tiles
+
+
+def _samples(folder, count, stats):
+    """Rows as lines of image, mask and depth, with split and key above them."""
+    places = pick_rows(folder, count, each_split=True)
+    places.sort(key=lambda place: list(stats).index(place.split))
+    far_m = _far_m(stats)
+    pictures = {row.place.key: row for row in read_pictures(places)}
+    kinds = 2 if next(iter(pictures.values())).depth is None else 3
+    columns = min(SAMPLE_COLUMNS, len(places))
+    side = (SHEET_WIDTH_PX // SAMPLE_COLUMNS - GAP_PX) // 3 - GAP_PX
+    blocks = []
+    for place in places:
+        line = grid(_tiles(pictures[place.key], side, far_m), kinds)[GAP_PX:]
+        blocks.append(_labelled(line, place))
+    lines = [_side_by_side(blocks[i : i + columns], columns) for i in range(0, len(blocks), columns)]
+    foot = [_depth_legend(lines[0].shape[1], far_m)] if kinds == 3 else []
+    return stack([*lines, *foot])
+
+
+def _labelled(line, place):
+    label = paper(LABEL_PX, line.shape[1])
+    label[:, GAP_PX:-GAP_PX] = text_line(place.key, line.shape[1] - 2 * GAP_PX, right=place.split)
+    return np.concatenate([label, line])
+
+
+def _side_by_side(blocks, columns):
+    blank = [paper(*blocks[0].shape[:2])] * (columns - len(blocks))
+    return np.concatenate([*blocks, *blank], axis=1)
+
+
+# --- legends --------------------------------------------------------------------------------------------------
+
+
+def _far_m(stats):
+    """Metres at the far end of the colours; 0 where metres aren't known."""
+    metres = stats["all"].get("depth_m")
+    return metres["quantiles"][FAR_QUANTILE] or 1.0 if metres else 0.0
+
+
+def _depth_legend(width, far_m):
+    if far_m:
+        return legend(width, metre_ticks(far_m), depth_colours)
+    return legend(width, [(0, "near"), (0.5, "each map has its own scale"), (1, "far")], depth_colours)
+
+
+def _heat_map(heat):
+    """The part of rows in which each of 28 x 28 cells of the canvas is covered, in colours."""
+    heat = np.asarray(heat, np.float64)
+    peak = heat.max() or 1.0
+    tiles = np.repeat(np.repeat(_heat_colours(heat / peak), HEAT_TILE_PX, 0), HEAT_TILE_PX, 1)
+    foot = legend(tiles.shape[1] + 2 * GAP_PX, [(0, "0 %"), (1, f"{100 * peak:.1f} % of rows")], _heat_colours)
+    return stack([grid([tiles], 1), foot])
+
+
+def _heat_colours(part):
+    import cv2
+
+    levels = np.rint(np.clip(part, 0, 1) * 255).astype(np.uint8)
+    return cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
