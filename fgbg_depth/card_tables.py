@@ -137,7 +137,7 @@ def _texts_of(recipe, is_metric):
     if recipe.has_depth:
         texts["depth"] = f"predicted depth, gray, {side}, {SAVED_LEVELS[recipe.depth_encoding]}: far is bright"
         if not is_metric:
-            texts |= {name: "null: the model gives relative depth" for name in ("depth_min_m", "depth_max_m")}
+            texts |= dict.fromkeys(schema.RANGE_COLUMNS, "null: the model gives relative depth")
     return texts
 
 

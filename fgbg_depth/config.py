@@ -28,6 +28,7 @@ CHOICES = {
     "mask": ("binary", "matte"),
     "image_format": ("jpeg", "png"),
     "mask_format": ("png",),
+    "depth_output": ("", "metric-depth", "relative-depth", "relative-inverse"),
     "depth_encoding": ("relative8", "relative8_jpeg", "metric16"),
     "depth_engine": ("torch",),
     "depth_precision": ("fp32",),
@@ -58,6 +59,8 @@ class Recipe:
         mask_format: masks are lossless.
         depth_model: a name, a local folder or file, a Hub repo id, or "none".
         depth_input_size: None (the model's own) or (width, height) at which the network sees the picture.
+        depth_output: "" (known of the model), or what a model's numbers mean that doesn't tell: "metric-depth",
+            "relative-depth" (larger is farther) or "relative-inverse" (larger is nearer).
         depth_encoding: "relative8", "relative8_jpeg" or "metric16".
         depth_engine, depth_precision, depth_batch: they move the last bit of the maps.
         hold_out: what validation and test don't share with train: "background", "both" or "none".
@@ -82,6 +85,7 @@ class Recipe:
     mask_format: str = "png"
     depth_model: str = "densedepth-mini"
     depth_input_size: tuple[int, int] | None = None
+    depth_output: str = ""
     depth_encoding: str = "relative8"
     depth_engine: str = "torch"
     depth_precision: str = "fp32"

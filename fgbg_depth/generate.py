@@ -116,6 +116,7 @@ def open_depth(recipe, options):
         "num_threads": 1,
         "engine": recipe.depth_engine,
         "precision": recipe.depth_precision,
+        "output": recipe.depth_output or None,
     }
     estimator = load_depth_estimator(**arguments)
     if recipe.depth_encoding == "metric16" and estimator.kind == "relative":

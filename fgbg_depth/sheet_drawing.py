@@ -5,6 +5,7 @@ no chance here, so equal arrays give equal bytes.
 """
 
 import io
+import math
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ FONT_PX = 13
 LABEL_PX = 20  # height of a line of text
 LEGEND_BAR_PX = 14
 PALETTE_COLOURS = 256
+PALETTE_STEP_PX = 3  # every third pixel of every third line is enough to choose colours by, in a ninth of the time
 DEPTH_COLOURS = cv2.COLORMAP_TURBO  # many hues: small steps of depth show, also on a thumbnail
 
 
@@ -118,7 +120,7 @@ def depth_colours(part):
     """Colours of depth.
 
     Args:
-        part: (H, W) float, 0 is nearest and 1 is farthest of the scale; values outside are clipped.
+        part: (H, W) float, 0 at the near end of the scale and 1 at its far end; values outside are clipped.
 
     Returns:
         (H, W, 3) uint8 RGB: near is red, far is blue.
@@ -151,29 +153,43 @@ def legend(width, ticks, colours, title=""):
     return stack(([text_line(title, width)] if title else []) + [paper(GAP_PX // 2, width), framed, np.asarray(words)])
 
 
-def metre_ticks(far_m):
-    """Ticks of a scale from 0 to far_m metres: (part, text) at round numbers, 4 to 9 of them."""
-    step = next((s for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if far_m / s <= 8), far_m / 8)
-    count = int(far_m / step + 1e-9)
-    ends = [(i * step / far_m, f"{i * step:g}") for i in range(count + 1)]
-    return [(min(part, 1.0), text + (" m" if i == len(ends) - 1 else "")) for i, (part, text) in enumerate(ends)]
+def round_step(span):
+    """A round step (1, 2 or 5 times a power of ten) that goes into `span` 4 to 10 times."""
+    step = 10.0 ** math.floor(math.log10(span)) / 10
+    return next(step * factor for factor in (1, 2, 5, 10, 20, 50) if span / (step * factor) <= 10)
 
 
-def encode_sheet(rgb):
-    """A sheet as PNG with a palette of its own: half the bytes of true colour, and hard to tell from it.
+def metre_ticks(near_m, far_m):
+    """Ticks of a depth scale: (part, text) at round numbers of metres, both ends included where they are round."""
+    step = round_step(far_m - near_m)
+    first, last = math.ceil(near_m / step - 1e-6), math.floor(far_m / step + 1e-6)
+    numbers = [i * step for i in range(first, last + 1)]
+    texts = [f"{number:.6g}" for number in numbers]
+    texts[-1] += " m"
+    return [(min(1.0, max(0.0, (n - near_m) / (far_m - near_m))), t) for n, t in zip(numbers, texts, strict=True)]
+
+
+def encode_sheet(rgb, max_bytes):
+    """A sheet as PNG: in true colour where that is small enough, else with a palette of its own, which is half as large.
 
     Paper and ink are always in the palette, so that white stays white.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        max_bytes: size from which the palette is used.
     """
     picture = Image.fromarray(rgb)
-    colours = picture.getcolors(PALETTE_COLOURS)
-    if colours:
-        levels = [level for _, colour in colours for level in colour]
-    else:
-        adapted = picture.quantize(PALETTE_COLOURS - 2, method=Image.Quantize.FASTOCTREE)
-        levels = [*PAPER, *INK, *adapted.getpalette()]
+    exact = _png(picture)
+    if len(exact) <= max_bytes:
+        return exact
+    sample = Image.fromarray(np.ascontiguousarray(rgb[::PALETTE_STEP_PX, ::PALETTE_STEP_PX]))
+    adapted = sample.quantize(PALETTE_COLOURS - 2, method=Image.Quantize.MEDIANCUT, kmeans=1)
     palette = Image.new("P", (1, 1))
-    palette.putpalette(levels)
-    dither = Image.Dither.NONE if colours else Image.Dither.FLOYDSTEINBERG
+    palette.putpalette([*PAPER, *INK, *adapted.getpalette()])
+    return _png(picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG))
+
+
+def _png(picture):
     out = io.BytesIO()
-    picture.quantize(palette=palette, dither=dither).save(out, "PNG", optimize=True)
+    picture.save(out, "PNG", optimize=True)
     return out.getvalue()

@@ -5,8 +5,11 @@ sheets can be compared. Files are bounded in size, work is bounded whatever the 
 """
 
 import json
+import math
+from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from .asset_tables import AssetReader, read_entries
@@ -24,19 +27,23 @@ from .sheet_drawing import (
     metre_ticks,
     on_checkerboard,
     paper,
+    round_step,
     stack,
     text_line,
 )
 from .sheet_rows import pick_rows, read_pictures
 
 FOLDER_NAME = "assets"
-GRID_HEIGHT_PX = 420  # of a grid of small tiles: with the width, 0.4 megapixels, which keeps a PNG below 400 kB
+MAX_SHEET_BYTES = 400_000  # seven sheets are quickly loaded with the card, and cost a set next to nothing
+MAX_DEMO_BYTES = 1_000_000
+GRID_HEIGHT_PX = 420  # of a grid of small tiles: with the width, 0.45 megapixels, for which a palette keeps to the bound
 MIN_COLUMNS, MAX_COLUMNS = 4, 17  # 17 columns of 58 px show 102 assets
-ROWS_SHOWN = 24  # three lines of eight
+ROWS_SHOWN, ROW_COLUMNS = 16, 8
 SAMPLES_SHOWN = 6
 DEMO_SAMPLES = 12
 SAMPLE_COLUMNS = 2
-FAR_QUANTILE = "0.99"  # the depth scale ends where nearly all pixels lie, not at one far outlier
+NEAR_QUANTILE, FAR_QUANTILE = "0.01", "0.99"  # the depth scale holds nearly all pixels, and no outlier stretches it
+MIN_SPAN_M = 0.01  # of the depth scale, for a set of constant maps
 HEAT_TILE_PX = 14
 ASSET_ASPECT = 0.75  # height / width of a background's tile: most photos are 4:3 or wider
 
@@ -74,7 +81,7 @@ def write_sheets(folder):
         **_row_sheets(folder, stats),
     }
     for name in sheet_titles("depth.png" in sheets):
-        write_bytes(folder / FOLDER_NAME / name, encode_sheet(sheets[name]))
+        write_bytes(folder / FOLDER_NAME / name, encode_sheet(sheets[name], MAX_SHEET_BYTES))
 
 
 def demo_sheet(folder, path):
@@ -85,7 +92,7 @@ def demo_sheet(folder, path):
         path: the PNG to write.
     """
     folder = Path(folder)
-    write_bytes(path, encode_sheet(_samples(folder, DEMO_SAMPLES, _read_stats(folder))))
+    write_bytes(path, encode_sheet(_samples(folder, DEMO_SAMPLES, _read_stats(folder)), MAX_DEMO_BYTES))
 
 
 def _read_stats(folder):
@@ -127,28 +134,27 @@ def _grid_of(number, aspect):
 
 
 def _row_sheets(folder, stats):
-    columns, side, _ = _grid_of(ROWS_SHOWN, 1.0)
+    columns, side = ROW_COLUMNS, (SHEET_WIDTH_PX - GAP_PX) // ROW_COLUMNS - GAP_PX
     places = pick_rows(folder, ROWS_SHOWN)
-    far_m = _far_m(stats)
+    scale = DepthScale.of(stats)
     tiles, has_depth = {}, False
     for row in read_pictures(places):
         has_depth = row.depth is not None
-        tiles[row.place.key] = _tiles(row, side, far_m)
+        tiles[row.place.key] = _tiles(row, side, scale)
     ordered = [tiles[place.key] for place in places]
     columns = min(columns, len(ordered))
     sheets = {name: grid([t[i] for t in ordered], columns) for i, name in enumerate(("composites.png", "masks.png"))}
     if has_depth:
         maps = grid([t[2] for t in ordered], columns)
-        sheets["depth.png"] = stack([maps, _depth_legend(maps.shape[1], far_m)])
+        sheets["depth.png"] = stack([maps, scale.legend(maps.shape[1])])
     return sheets
 
 
-def _tiles(row, side, far_m):
+def _tiles(row, side, scale):
     """Tiles of a row: image, mask and, if there is one, depth in colours."""
     tiles = [fit_tile(row.image, side, side), fit_tile(row.mask[..., None].repeat(3, 2), side, side)]
     if row.depth is not None:
-        part = row.depth / far_m if row.is_metric else row.depth
-        tiles.append(fit_tile(depth_colours(part), side, side))
+        tiles.append(fit_tile(depth_colours(scale.part(row)), side, side))
     return tiles
 
 
@@ -156,17 +162,17 @@ def _samples(folder, count, stats):
     """Rows as lines of image, mask and depth, with split and key above them."""
     places = pick_rows(folder, count, each_split=True)
     places.sort(key=lambda place: list(stats).index(place.split))
-    far_m = _far_m(stats)
+    scale = DepthScale.of(stats)
     pictures = {row.place.key: row for row in read_pictures(places)}
     kinds = 2 if next(iter(pictures.values())).depth is None else 3
     columns = min(SAMPLE_COLUMNS, len(places))
     side = (SHEET_WIDTH_PX // SAMPLE_COLUMNS - GAP_PX) // 3 - GAP_PX
     blocks = []
     for place in places:
-        line = grid(_tiles(pictures[place.key], side, far_m), kinds)[GAP_PX:]
+        line = grid(_tiles(pictures[place.key], side, scale), kinds)[GAP_PX:]
         blocks.append(_labelled(line, place))
     lines = [_side_by_side(blocks[i : i + columns], columns) for i in range(0, len(blocks), columns)]
-    foot = [_depth_legend(lines[0].shape[1], far_m)] if kinds == 3 else []
+    foot = [scale.legend(lines[0].shape[1])] if kinds == 3 else []
     return stack([*lines, *foot])
 
 
@@ -181,19 +187,38 @@ def _side_by_side(blocks, columns):
     return np.concatenate([*blocks, *blank], axis=1)
 
 
-# --- legends --------------------------------------------------------------------------------------------------
+# --- scales ---------------------------------------------------------------------------------------------------
 
 
-def _far_m(stats):
-    """Metres at the far end of the colours; 0 where metres aren't known."""
-    metres = stats["all"].get("depth_m")
-    return metres["quantiles"][FAR_QUANTILE] or 1.0 if metres else 0.0
+@dataclass(frozen=True)
+class DepthScale:
+    """How depth becomes colour: one scale in metres for all maps, or each map's own range (near_m = far_m = None)."""
 
+    near_m: float | None = None
+    far_m: float | None = None
 
-def _depth_legend(width, far_m):
-    if far_m:
-        return legend(width, metre_ticks(far_m), depth_colours)
-    return legend(width, [(0, "near"), (0.5, "each map has its own scale"), (1, "far")], depth_colours)
+    @classmethod
+    def of(cls, stats):
+        """The scale that suits a set: round metres around nearly all of its pixels."""
+        metres = stats["all"].get("depth_m")
+        if metres is None or metres["quantiles"] is None:
+            return cls()
+        near, far = metres["quantiles"][NEAR_QUANTILE], metres["quantiles"][FAR_QUANTILE]
+        step = round_step(max(far - near, MIN_SPAN_M))
+        near = math.floor(near / step) * step
+        return cls(near, max(math.ceil(far / step) * step, near + step))
+
+    def part(self, row):
+        """(H, W) float of a RowPictures' depth: 0 at the near end, 1 at the far end."""
+        if self.near_m is None or not row.is_metric:
+            return row.depth
+        return (row.depth - self.near_m) / (self.far_m - self.near_m)
+
+    def legend(self, width):
+        """The legend as (H, width, 3) uint8."""
+        if self.near_m is None:
+            return legend(width, [(0, "near"), (0.5, "each map has its own scale"), (1, "far")], depth_colours)
+        return legend(width, metre_ticks(self.near_m, self.far_m), depth_colours)
 
 
 def _heat_map(heat):
@@ -206,7 +231,5 @@ def _heat_map(heat):
 
 
 def _heat_colours(part):
-    import cv2
-
     levels = np.rint(np.clip(part, 0, 1) * 255).astype(np.uint8)
     return cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)

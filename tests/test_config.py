@@ -28,6 +28,7 @@ def test_defaults_are_the_contract():
         "image_quality": 90,
         "mask_format": "png",
         "depth_model": "densedepth-mini",
+        "depth_output": "",
         "depth_encoding": "relative8",
         "depth_engine": "torch",
         "depth_precision": "fp32",
@@ -130,7 +131,7 @@ def test_every_field_counts_in_the_digest():
     other = {
         "image_size": 225, "background_fit": "crop", "foreground_size": (99, 70), "foreground_fit": "stretch",
         "scale": (0.1, 0.2), "flips": False, "placements": 19, "overhang": 0.1, "mask": "matte", "mask_threshold": 127,
-        "key_color": "#00ff00", "image_format": "png", "image_quality": 89, "depth_input_size": (224, 224),
+        "key_color": "#00ff00", "image_format": "png", "image_quality": 89, "depth_input_size": (224, 224), "depth_output": "relative-inverse",
         "depth_encoding": "metric16", "depth_batch": 8, "hold_out": "both", "splits": (0.9, 0.05, 0.05),
         "rows_per_shard": 1999, "first_shard_rows": 99, "rows_per_group": 99, "seed": 1,
     }  # fmt: skip
@@ -153,7 +154,7 @@ def test_digest_knows_weights_but_no_path():
 
 def test_digest_is_stable():
     # A change here means that old folders are refused: raise FORMAT_VERSION and say so in the changelog.
-    assert Recipe(depth_model="none").digest() == "5d1d4db39db8d2420a930e9de5c451fa1c3db7fa221edf9306fbe02b7bd7a946"
+    assert Recipe(depth_model="none").digest() == "11a9718cb7e032c86402240c12ac5ec4815f2bac715fc1623729eb8f298a64ab"
 
 
 def test_no_path_leaves_the_machine(tmp_path):

@@ -27,16 +27,23 @@ def modules():
     return sorted(PACKAGE.rglob("*.py"))
 
 
+def module_name(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
 def imports(path):
-    """(module, is at the top) of every import in a file; relative ones are resolved."""
+    """Names of the modules that a file imports, at the top or inside functions; relative ones are resolved."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    ours = {module_name(p) for p in modules()}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(package[: len(package) + 1 - node.level]) if node.level else ""
-            yield ".".join(part for part in (base, node.module or "") if part)
+            base = ".".join(part for part in (base, node.module or "") if part)
+            for alias in node.names:  # `from . import module` imports the module, not the package's names
+                yield f"{base}.{alias.name}" if f"{base}.{alias.name}" in ours else base
 
 
 def test_all_names_are_there():
@@ -74,8 +81,7 @@ def test_imports_run_one_way():
     """No cycles among our modules, lazy imports included, but for the names that a package's __init__ hands out."""
     graph = {}
     for path in modules():
-        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        graph[name] = {found for found in imports(path) if found.startswith("fgbg_depth.")}
+        graph[module_name(path)] = {found for found in imports(path) if found.startswith("fgbg_depth.")}
     names = set(graph)
     seen, under_way = set(), []
 

@@ -33,6 +33,7 @@ _CHOICE_HELP = {
     "mask": "0 or 255, or the soft alpha",
     "image_format": "how composites are stored",
     "mask_format": "how masks are stored",
+    "depth_output": "what the numbers of a depth model mean, where it doesn't tell",
     "depth_encoding": "how depth maps are stored",
     "depth_engine": "what runs the network",
     "depth_precision": "its arithmetic",
