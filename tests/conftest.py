@@ -1,8 +1,10 @@
-"""What all tests share: where the big pictures are, no network, and the command line as a user runs it."""
+"""What all tests share: where the pictures are, no network, the command line as a user runs it, and the rule on skips."""
 
 import atexit
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -13,9 +15,32 @@ _hub_home = tempfile.mkdtemp(prefix="fgbg_depth-hub-")
 atexit.register(shutil.rmtree, _hub_home, ignore_errors=True)
 os.environ.update(HF_HOME=_hub_home, HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", HF_HUB_DISABLE_PROGRESS_BARS="1")
 os.environ["XDG_CACHE_HOME"] = _hub_home  # where densedepth-nyu is looked for
+os.environ.pop("FGBG_DEPTH_WEIGHTS", None)
 
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLES = ROOT / "fgbg_depth" / "samples"
 # Pictures, rooms and reference weights that are too large for the repository.
-SHARED = Path(os.environ.get("FGBG_DEPTH_SHARED") or Path(__file__).resolve().parents[2] / "shared")
+SHARED = Path(os.environ.get("FGBG_DEPTH_SHARED") or ROOT.parent / "shared")
+
+
+def run_cli(*words, check=True, **options):
+    """Run `python -m fgbg_depth ...` as a process of its own; returns the CompletedProcess with text output."""
+    command = [sys.executable, "-m", "fgbg_depth", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, **options)
+    assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+    return done
+
+
+def pytest_sessionfinish(session):
+    """A test that is skipped for want of something counts as failed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and reporter.stats.get("skipped") and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter):
+    if terminalreporter.stats.get("skipped"):
+        terminalreporter.write_line("skipped tests count as failed: CI has to run every one", red=True)
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +48,15 @@ def shared():
     """Path of the shared pictures; a test that needs them fails without."""
     assert SHARED.is_dir(), f"{SHARED} is missing; set FGBG_DEPTH_SHARED to the folder of shared pictures"
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def nyu_h5(tmp_path_factory):
+    """A Keras file like the authors' nyu.h5, with the reference weights: 173 MB, removed at the end."""
+    from densedepth import reference
+
+    assert reference.weights_sha256() == reference.SEED0_SHA256
+    path = tmp_path_factory.mktemp("keras") / "nyu.h5"
+    reference.write_h5(path, reference.model_config("nyu"))
+    yield path
+    path.unlink()
