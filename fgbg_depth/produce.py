@@ -102,24 +102,17 @@ def _picture_row(recipe, plan, rows, i, studio):
         "mask": codec.encode_mask(made.mask),
     }
     # A PNG gives back what was put in; a JPEG has to be looked at as the reader will see it.
-    image = made.image if recipe.image_format == "png" else codec.decode_rgb(row["image"])
+    image = made.image if recipe.image_format == "png" else codec.redecode_rgb(row["image"])
     return row, (image, made.mask)
 
 
 def _predict(predict, batch):
     images = np.stack([image for _, (image, _) in batch])
     try:
-        maps = predict(images)
+        return predict(images)
     except DepthModelError as error:
-        keys = [row["key"] for row, _ in batch]
-        raise DepthModelError(f"rows {keys[0]} to {keys[-1]}: {error}") from error
-    for (row, _), depth in zip(batch, maps, strict=True):
-        if not np.isfinite(depth).all():
-            raise DepthModelError(
-                f"row {row['key']}: the depth network gave {np.sum(~np.isfinite(depth))} values that are not finite; "
-                f"check its weights (finished shards are kept)"
-            )
-    return maps
+        bad = [batch[i][0]["key"] for i in getattr(error, "indices", range(len(batch)))]
+        raise DepthModelError(f"row{'s' * (len(bad) > 1)} {', '.join(bad)}: {error} Finished shards are kept.") from error
 
 
 def _add_depth(row, depth, recipe, relative):

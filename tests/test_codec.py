@@ -106,3 +106,19 @@ def test_wrong_kind_of_picture():
         codec.decode_rgb(whole[: len(whole) // 2])
 
 
+
+
+@pytest.mark.parametrize("quality", [30, 50, 90, 100])
+def test_own_composites_decode_as_pillow_does(quality):
+    assert codec._decoders_agree(), "the quick path isn't taken here: OpenCV and Pillow decode JPEG differently"
+    rgb = np.random.default_rng(quality).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    rgb[:100] = np.arange(224, dtype=np.uint8)[None, :, None]
+    data = codec.encode_image(rgb, "jpeg", quality)
+    assert (codec.redecode_rgb(data) == codec.decode_rgb(data)).all()
+    assert (codec.redecode_rgb(codec.encode_image(rgb, "png", 90)) == rgb).all()
+
+
+def test_pillow_decodes_where_the_two_differ(monkeypatch):
+    monkeypatch.setattr(codec, "_decoders_agree", lambda: False)
+    data = codec.encode_image(np.full((8, 8, 3), 7, np.uint8), "jpeg", 90)
+    assert (codec.redecode_rgb(data) == codec.decode_rgb(data)).all()

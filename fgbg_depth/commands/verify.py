@@ -66,4 +66,5 @@ def _print(report):
         print(f"  {repair}")
     if len(repairs) > REPAIRS_SHOWN:
         print(f"  ... and {len(repairs) - REPAIRS_SHOWN:,} more of the kind (all are in --json)")
-    print(f"\n{report.folder}: {len(report.findings):,} problems in {read}{anew}")
+    problems = "1 problem" if len(report.findings) == 1 else f"{len(report.findings):,} problems"
+    print(f"\n{report.folder}: {problems} in {read}{anew}")
