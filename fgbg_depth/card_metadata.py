@@ -53,7 +53,9 @@ def merge_metadata(found, ours):
     for key in KEEP_IF_SET:
         merged[key] = found.get(key) or ours[key]
     for key in UNITED_LISTS:
-        merged[key] = ours[key] + [item for item in _as_list(found.get(key)) if item not in ours[key]]
+        theirs = _as_list(found.get(key))
+        all_there = all(item in theirs for item in ours[key])
+        merged[key] = theirs if all_there else ours[key] + [item for item in theirs if item not in ours[key]]
     for key in ("configs", "dataset_info"):
         others = [c for c in _as_list(found.get(key)) if isinstance(c, dict) and c.get("config_name") not in schema.CONFIGS]
         merged[key] = ours[key] + others

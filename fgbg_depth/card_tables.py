@@ -1,6 +1,7 @@
 """The tables of a card as Markdown, each from the facts of the set. Pure functions."""
 
 import re
+from collections import Counter
 
 from . import schema
 from .asset_tables import KINDS
@@ -8,7 +9,8 @@ from .config import SPLIT_NAMES
 from .progress import size
 
 MAX_SOURCE_ROWS = 400  # pictures of one kind that the card lists; more make it unreadable, and the config has them all
-NOTHING = "–"
+MAX_AUTHORS = 3  # named for each licence; all of them stand in the list of the pictures
+NOTHING, UNKNOWN = "–", "not known"
 SAVED_LEVELS = {"relative8": "8-bit PNG", "relative8_jpeg": "8-bit JPEG", "metric16": "16-bit PNG"}
 
 COLUMN_TEXTS = {
@@ -158,18 +160,27 @@ def splits_table(facts):
 
 
 def licences_table(entries):
-    """Number of pictures for each licence and author.
+    """Numbers of pictures under each licence, and who made them.
 
     Args:
         entries: {kind: asset_tables.Entry list}.
     """
-    count = {}
+    groups = {}
     for kind in KINDS:
         for entry in entries[kind]:
-            key = (entry.licence.strip(), entry.author.strip(), kind)
-            count[key] = count.get(key, 0) + 1
-    rows = [[plain(who[0]) or "not known", plain(who[1]) or "not known", f"{who[2]}s", f"{count[who]:,}"] for who in sorted(count)]
-    return table(["Licence", "Author", "Used as", "Pictures"], rows, right=(3,))
+            groups.setdefault((entry.licence.strip(), kind), []).append(entry.author.strip())
+    rows = []
+    for (licence, kind), authors in sorted(groups.items()):
+        rows.append([plain(licence) or UNKNOWN, f"{kind}s", f"{len(authors):,}", _names(authors)])
+    return table(["Licence", "Used as", "Pictures", "Authors"], rows, right=(2,))
+
+
+def _names(authors):
+    """The authors of some pictures, those of most first; many are only counted."""
+    count = Counter(author or UNKNOWN for author in authors)
+    names = [plain(author) for author, _ in sorted(count.items(), key=lambda item: (-item[1], item[0]))]
+    more = len(names) - MAX_AUTHORS
+    return "; ".join(names[:MAX_AUTHORS]) + (f"; and {more} more" if more > 0 else "")
 
 
 def sources_table(entries):

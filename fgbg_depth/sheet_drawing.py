@@ -38,12 +38,29 @@ def fit_tile(rgb, width, height):
     """
     scale = min(width / rgb.shape[1], height / rgb.shape[0])
     size = max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST if scale >= 2 else cv2.INTER_LINEAR
-    small = cv2.resize(np.ascontiguousarray(rgb), size, interpolation=method)
+    small = cv2.resize(np.ascontiguousarray(rgb), size, interpolation=_method(scale))
     tile = np.full((height, width, 3), PAPER, np.uint8)
     top, left = (height - size[1]) // 2, (width - size[0]) // 2
     tile[top : top + size[1], left : left + size[0]] = small
     return tile
+
+
+def _method(scale):
+    """How to resample: averages when smaller, whole pixels when much larger, so that they can be seen."""
+    return cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST if scale >= 2 else cv2.INTER_LINEAR
+
+
+def fill_tile(rgb, width, height):
+    """A picture made to fill a tile; what stands over at two sides is cut off.
+
+    Args, Returns: as `fit_tile`.
+    """
+    scale = max(width / rgb.shape[1], height / rgb.shape[0])
+    cut_width = min(rgb.shape[1], max(1, round(width / scale)))
+    cut_height = min(rgb.shape[0], max(1, round(height / scale)))
+    top, left = (rgb.shape[0] - cut_height) // 2, (rgb.shape[1] - cut_width) // 2
+    cut = np.ascontiguousarray(rgb[top : top + cut_height, left : left + cut_width])
+    return cv2.resize(cut, (width, height), interpolation=_method(scale))
 
 
 def on_checkerboard(rgba, width, height):
@@ -186,10 +203,15 @@ def encode_sheet(rgb, max_bytes):
     adapted = sample.quantize(PALETTE_COLOURS - 2, method=Image.Quantize.MEDIANCUT, kmeans=1)
     palette = Image.new("P", (1, 1))
     palette.putpalette([*PAPER, *INK, *adapted.getpalette()])
-    return _png(picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG))
+    mapped = picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+    # Pillow looks colours up in steps of 4 levels: what is exactly paper or ink has to be put right.
+    for index, colour in enumerate((PAPER, INK)):
+        exactly = (rgb == colour).all(axis=2)
+        mapped.paste(index, mask=Image.fromarray(exactly))
+    return _png(mapped)
 
 
 def _png(picture):
     out = io.BytesIO()
-    picture.save(out, "PNG", optimize=True)
+    picture.save(out, "PNG", compress_level=6)  # within 2 % of the smallest, in a fifth of the time
     return out.getvalue()

@@ -113,13 +113,13 @@ def _candidates(split, paths):
 
 
 def read_pictures(places):
-    """Read and decode the pictures of some rows, in their order; one row group is held at a time.
+    """Read and decode the pictures of some rows; one row group is held at a time.
 
     Args:
         places: RowPlace list.
 
     Yields:
-        RowPictures, grouped by file; use `in_order` to get them back in the order of `places`.
+        RowPictures, those of one row group together.
 
     Raises:
         DataError: a picture can't be decoded; file and row are named.

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from .asset_tables import AssetReader, read_entries
+from .config import SPLIT_NAMES
 from .errors import DataError
 from .files import write_bytes
 from .sheet_drawing import (
@@ -21,6 +22,7 @@ from .sheet_drawing import (
     SHEET_WIDTH_PX,
     depth_colours,
     encode_sheet,
+    fill_tile,
     fit_tile,
     grid,
     legend,
@@ -41,7 +43,7 @@ MIN_COLUMNS, MAX_COLUMNS = 4, 17  # 17 columns of 58 px show 102 assets
 ROWS_SHOWN, ROW_COLUMNS = 16, 8
 SAMPLES_SHOWN = 6
 DEMO_SAMPLES = 12
-SAMPLE_COLUMNS = 2
+SAMPLE_TILES = 6  # in a line: two rows with depth, three without
 NEAR_QUANTILE, FAR_QUANTILE = "0.01", "0.99"  # the depth scale holds nearly all pixels, and no outlier stretches it
 MIN_SPAN_M = 0.01  # of the depth scale, for a set of constant maps
 HEAT_TILE_PX = 14
@@ -114,7 +116,7 @@ def _asset_sheet(folder, kind):
     entries = [entries[i * len(entries) // count] for i in range(count)]
     reader = AssetReader(entries)
     if kind == "background":
-        tiles = [fit_tile(reader.pixels(e.plan.id, alpha=False), width, height) for e in entries]
+        tiles = [fill_tile(reader.pixels(e.plan.id, alpha=False), width, height) for e in entries]
     else:
         tiles = [on_checkerboard(reader.pixels(e.plan.id, alpha=True), width, height) for e in entries]
     return grid(tiles, columns)
@@ -134,19 +136,15 @@ def _grid_of(number, aspect):
 
 
 def _row_sheets(folder, stats):
-    columns, side = ROW_COLUMNS, (SHEET_WIDTH_PX - GAP_PX) // ROW_COLUMNS - GAP_PX
+    side = (SHEET_WIDTH_PX - GAP_PX) // ROW_COLUMNS - GAP_PX
     places = pick_rows(folder, ROWS_SHOWN)
     scale = DepthScale.of(stats)
-    tiles, has_depth = {}, False
-    for row in read_pictures(places):
-        has_depth = row.depth is not None
-        tiles[row.place.key] = _tiles(row, side, scale)
-    ordered = [tiles[place.key] for place in places]
-    columns = min(columns, len(ordered))
-    sheets = {name: grid([t[i] for t in ordered], columns) for i, name in enumerate(("composites.png", "masks.png"))}
-    if has_depth:
-        maps = grid([t[2] for t in ordered], columns)
-        sheets["depth.png"] = stack([maps, scale.legend(maps.shape[1])])
+    tiles = {row.place.key: _tiles(row, side, scale) for row in read_pictures(places)}
+    columns = min(ROW_COLUMNS, len(places))
+    names = ("composites.png", "masks.png", "depth.png")[: len(tiles[places[0].key])]
+    sheets = {name: grid([tiles[place.key][i] for place in places], columns) for i, name in enumerate(names)}
+    if "depth.png" in sheets:
+        sheets["depth.png"] = stack([sheets["depth.png"], scale.legend(sheets["depth.png"].shape[1])])
     return sheets
 
 
@@ -161,16 +159,13 @@ def _tiles(row, side, scale):
 def _samples(folder, count, stats):
     """Rows as lines of image, mask and depth, with split and key above them."""
     places = pick_rows(folder, count, each_split=True)
-    places.sort(key=lambda place: list(stats).index(place.split))
+    places.sort(key=lambda place: SPLIT_NAMES.index(place.split))
     scale = DepthScale.of(stats)
-    pictures = {row.place.key: row for row in read_pictures(places)}
-    kinds = 2 if next(iter(pictures.values())).depth is None else 3
-    columns = min(SAMPLE_COLUMNS, len(places))
-    side = (SHEET_WIDTH_PX // SAMPLE_COLUMNS - GAP_PX) // 3 - GAP_PX
-    blocks = []
-    for place in places:
-        line = grid(_tiles(pictures[place.key], side, scale), kinds)[GAP_PX:]
-        blocks.append(_labelled(line, place))
+    kinds = 3 if "depth" in stats["all"] else 2
+    columns = min(SAMPLE_TILES // kinds, len(places))
+    side = (SHEET_WIDTH_PX - GAP_PX * (SAMPLE_TILES + columns)) // SAMPLE_TILES
+    tiles = {row.place.key: _tiles(row, side, scale) for row in read_pictures(places)}
+    blocks = [_labelled(grid(tiles[place.key], kinds)[GAP_PX:], place) for place in places]
     lines = [_side_by_side(blocks[i : i + columns], columns) for i in range(0, len(blocks), columns)]
     foot = [scale.legend(lines[0].shape[1])] if kinds == 3 else []
     return stack([*lines, *foot])
