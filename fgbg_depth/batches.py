@@ -76,7 +76,7 @@ def _refuse_strangers(folder):
         return
     # Hidden names are left to git, editors and our own scratch files.
     names = sorted(p.name for p in folder.iterdir() if p.name not in EMPTY_NAMES and not p.name.startswith("."))
-    names = [name for name in names if not (folder / name).is_dir() or any((folder / name).rglob("*"))]
+    names = [n for n in names if not (folder / n).is_dir() or any(not path.is_dir() for path in (folder / n).rglob("*"))]
     if names:
         raise FolderError(
             f"{folder} isn't empty ({_some(names)}) and holds no set of fgbg_depth; choose another --out. Nothing was changed"

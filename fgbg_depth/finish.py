@@ -61,10 +61,11 @@ def write_metadata_tables(prepared):
         if path.is_file() and own_footer(path).same_work(footer):
             continue
         shards = [prepared.folder / shard.name for shard in prepared.plan.shards({batch}) if shard.split == split]
-        write_table(path, columns, _groups(shards, columns), lambda footer=footer: footer)
+        write_table(path, columns, metadata_groups(shards, columns), lambda footer=footer: footer)
 
 
-def _groups(paths, columns):
+def metadata_groups(paths, columns):
+    """Row groups of a metadata table, read from its data files: dicts {column: list of values}."""
     waiting, count = {name: [] for name in columns}, 0
     for path in paths:
         table = pq.read_table(path, columns=list(columns), partitioning=None)

@@ -146,6 +146,10 @@ def prepare(folder, recipe, options, progress=None, estimator_slot=None):
         FgbgDepthError: whatever would stop the run later.
     """
     folder, progress = Path(folder), progress or Quiet()
+    folders = {"background": options.backgrounds, "foreground": options.foregrounds}
+    for source in folders.values():
+        if source is not None and folder.resolve().is_relative_to(Path(source).resolve()):
+            raise UsageError(f"--out {folder} lies in {source}, where pictures are looked for; choose another --out")
     state = batches.read_state(folder)
     if options.append and not state.lists:
         raise UsageError(f"{folder} holds no set that could be appended to; run without --append first")
@@ -160,7 +164,6 @@ def prepare(folder, recipe, options, progress=None, estimator_slot=None):
         scan_options["max_pixels"] = options.max_pixels
     with progress.task("check the pictures", None) as task:
         scan_options["on_progress"] = lambda done, total: task.update(done, total)
-        folders = {"background": options.backgrounds, "foreground": options.foregrounds}
         work = batches.find_work(folder, state, recipe, digest, folders, options.append, scan_options)
     plans = {kind: [entry.plan for entry in work.entries[kind]] for kind in KINDS}
     reader = PlannedReader(work.entries["foreground"], work.newcomers["foreground"], recipe)

@@ -117,7 +117,7 @@ class _Pool:
 
 @contextlib.contextmanager
 def _no_interrupt():
-    """Hold Ctrl-C back for a moment; processes that are started in it never hear it."""
+    """Hold Ctrl-C back from this thread for a moment; processes that it starts meanwhile never hear it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

@@ -141,7 +141,7 @@ def millimetres_of(row, levels, relative):
 
 @contextlib.contextmanager
 def one_thread():
-    """Keep OpenCV and numpy's libraries to one thread: workers share the cores, and bits don't depend on their number."""
+    """Keep OpenCV to one thread: workers share the cores. The network has its own number; nothing else here has threads."""
     import cv2
 
     before = cv2.getNumThreads()
