@@ -116,9 +116,9 @@ class Recipe:
         _check_range(self, "image_quality", 1, 100)
         if not self.depth_model.strip():
             _fail("depth_model", self.depth_model, 'a name, a folder, a Hub repo id, or "none"')
-        if self.depth_input_size is not None:
-            if min(self.depth_input_size) < 16 or max(self.depth_input_size) > MAX_IMAGE_SIZE_PX:
-                _fail("depth_input_size", list(self.depth_input_size), f"[width, height] in 16..{MAX_IMAGE_SIZE_PX}")
+        size = self.depth_input_size
+        if size is not None and (min(size) < MIN_IMAGE_SIZE_PX or max(size) > MAX_IMAGE_SIZE_PX):
+            _fail("depth_input_size", list(size), f"[width, height] in {MIN_IMAGE_SIZE_PX}..{MAX_IMAGE_SIZE_PX}")
         _check_range(self, "depth_batch", 1, 1024)
         if any(part < 0 for part in self.splits) or abs(sum(self.splits) - 1) > 1e-9 or self.splits[0] == 0:
             _fail("splits", list(self.splits), "three parts >= 0 whose sum is 1, train above 0")

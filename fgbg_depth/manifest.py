@@ -81,7 +81,9 @@ def read_manifest(folder):
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"{path} is missing: the set is unfinished, or {folder} holds none. Run `fgbg-depth generate` to finish it") from None
+        raise DataError(
+            f"{path} is missing: the set is unfinished, or {folder} holds none. Run `fgbg-depth generate` to finish it"
+        ) from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path} can't be read: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or not isinstance(manifest.get("files"), dict):

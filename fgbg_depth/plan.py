@@ -170,7 +170,7 @@ def deal_splits(newcomers, settled, parts, seed, kind):
     for asset in newcomers:
         groups.setdefault(asset.group, []).append(asset)
     splits = [name for name, part in zip(SPLIT_NAMES, parts, strict=True) if part > 0]
-    dealt = {name: 0 for name in splits}
+    dealt = dict.fromkeys(splits, 0)
     chosen = {group: known[group] for group in groups if group in known}
     open_groups = [group for group in groups if group not in known]
     if len(open_groups) < len(splits) and not settled:

@@ -131,7 +131,8 @@ def test_every_field_counts_in_the_digest():
     other = {
         "image_size": 225, "background_fit": "crop", "foreground_size": (99, 70), "foreground_fit": "stretch",
         "scale": (0.1, 0.2), "flips": False, "placements": 19, "overhang": 0.1, "mask": "matte", "mask_threshold": 127,
-        "key_color": "#00ff00", "image_format": "png", "image_quality": 89, "depth_input_size": (224, 224), "depth_output": "relative-inverse",
+        "key_color": "#00ff00", "image_format": "png", "image_quality": 89, "depth_input_size": (224, 224),
+        "depth_output": "relative-inverse",
         "depth_encoding": "metric16", "depth_batch": 8, "hold_out": "both", "splits": (0.9, 0.05, 0.05),
         "rows_per_shard": 1999, "first_shard_rows": 99, "rows_per_group": 99, "seed": 1,
     }  # fmt: skip

@@ -211,7 +211,7 @@ def test_every_offset_once_when_all_are_asked_for():
     plan = make_plan(recipe, *with_splits(recipe, assets("b", 3), assets("f", 2)))
     for boxes in np.split(plan.rows[0, "train"].box[np.lexsort(_cell_order(plan))], 12):
         assert len({tuple(box) for box in boxes.tolist()}) == 25
-    with pytest.raises(PlanError, match="has 25 legal, visible offsets.*placements = 26"):
+    with pytest.raises(PlanError, match=r"has 25 legal, visible offsets.*placements = 26"):
         planned(recipe.replace(placements=26))
 
 

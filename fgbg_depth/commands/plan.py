@@ -65,9 +65,10 @@ def summary(prepared, cost, workers):
 
 def _print(table, prepared):
     recipe, depth = prepared.recipe, table["depth"]
-    flips = 2 if recipe.flips else 1
+    cells = f"{table['backgrounds']:,} backgrounds x {table['foregrounds']:,} foregrounds x {2 if recipe.flips else 1}"
+    left = f"{table['rows_to_make']:,} rows in {table['shards_to_make']:,} shards, {size(table['bytes_to_write'])}"
     lines = [
-        ("assets", f"{table['backgrounds']:,} backgrounds x {table['foregrounds']:,} foregrounds x {flips} x {recipe.placements} placements"),
+        ("assets", f"{cells} x {recipe.placements} placements"),
         ("rows", f"{table['rows']:,} ({', '.join(f'{n:,} {s}' for s, n in table['rows_by_split'].items())})"),
         ("cells left out", f"{table['cells_left_out']:,} (hold_out = {recipe.hold_out})"),
         ("shards", f"{table['shards']:,} of up to {recipe.rows_per_shard:,} rows"),
@@ -75,7 +76,7 @@ def _print(table, prepared):
         ("bytes", size(table["bytes"])),
     ]
     if table["rows_to_make"] < table["rows"]:
-        lines.append(("still to make", f"{table['rows_to_make']:,} rows in {table['shards_to_make']:,} shards, {size(table['bytes_to_write'])}"))
+        lines.append(("still to make", left))
     lines.append(("time expected", f"{clock(table['seconds'])} with {table['workers']} workers on this machine"))
     for name, value in lines:
         print(f"{name:<16}{value}")

@@ -11,6 +11,7 @@ from ..files import sha256_of
 from ..shards import footer_of, open_table
 
 MAX_FOOTER_BYTES = 48 << 10  # readers fetch 64 kB from the end; more costs a further round trip
+FOOTER_RANGE_M = 10.0  # for models that see farther, a count for each millimetre takes more, and no bound is promised
 MAGIC = b"PAR1"
 TRAILER_BYTES = 8  # the footer's length and the magic number
 
@@ -61,7 +62,8 @@ def open_checked(basis, name, config, expected, group_rows, found):
     _check_schema(table, name, schema.config_columns(config, basis.recipe.has_depth), found)
     _check_groups(table, name, group_rows, found)
     size = footer_bytes(path)
-    if size > MAX_FOOTER_BYTES:
+    farthest = (basis.depth or {}).get("max_depth_m") or (FOOTER_RANGE_M if basis.depth is None else float("inf"))
+    if size > MAX_FOOTER_BYTES and farthest <= FOOTER_RANGE_M:
         found.add(name, f"its footer has {size:,} bytes, expected at most {MAX_FOOTER_BYTES:,}")
     listed_rows = basis.listed.get(name, {}).get("rows", table.metadata.num_rows)
     if listed_rows != table.metadata.num_rows:
