@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from . import schema
-from .assets import asset_bytes, read_asset
+from .assets.pictures import decode_picture, encode_png
+from .assets.scan import asset_bytes, read_asset
 from .errors import DataError
-from .pictures import decode_picture, encode_png
 from .plan import PlanAsset
 from .shards import find_tables, footer_of, open_table, write_table
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .asset_tables import KINDS, Entry, list_digest, read_entries, table_path
-from .assets import scan_assets
+from .assets.scan import scan_assets
 from .config import FIELD_NAMES, portable_model_name
 from .errors import DataError, FolderError, UsageError
 from .plan import FIRST_BATCH, PlanAsset, assign_splits

@@ -19,6 +19,11 @@ VERBS = {
     "verify": ("verify", "check every byte, picture and number of a set"),
     "stats": ("stats", "show a set's statistics, or count them anew"),
     "card": ("card", "write a set's card and contact sheets anew"),
+    "publish": ("publish", "put a set on the Hub, or a further version of it"),
+    "versions": ("versions", "list the versions of a published set"),
+    "diff": ("diff", "compare the rows of two sets, or of two versions"),
+    "rollback": ("rollback", "bring an earlier version of a published set back, as a new one"),
+    "push-model": ("push_model", "put converted depth weights on the Hub"),
     "convert-weights": ("convert", "turn the Keras weights of DenseDepth into a folder for transformers"),
 }
 INTERRUPTED = 130
@@ -35,14 +40,13 @@ def main(argv=None):
         the exit code.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
-    parser = _parser(argv)
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    args = None
     try:
-        args = parser.parse_args(argv)
+        args = _parser(argv).parse_args(argv)
+        return args.run(args) or 0
     except SystemExit as stop:  # argparse has spoken: 0 after --help, 2 after wrong use
         return stop.code or 0
-    signal.signal(signal.SIGTERM, _as_interrupt)
-    try:
-        return args.run(args) or 0
     except FgbgDepthError as error:
         print(f"fgbg-depth: {error}", file=sys.stderr)
         return error.exit_code

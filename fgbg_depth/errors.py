@@ -9,6 +9,10 @@
     ├── FolderError                the output folder is locked, or another recipe or asset list made it
     ├── StorageError               the disk is full or can't be written
     ├── DataError                  a finished set is damaged or doesn't agree with itself
+    ├── HubError                   the Hub refused something, or can't be reached; a second run goes on
+    │   ├── TokenError             exit 2: no token, a wrong one, or one that may not write there
+    │   ├── ConflictError          somebody else changed the repository, or holds the tag
+    │   └── CardConflictError      the card was edited on the Hub and here, in the same place
     └── DepthModelError            a depth model is missing, unknown or unusable
         └── WeightsError           a weight file has missing, unknown or unsound tensors
 
@@ -62,6 +66,32 @@ class StorageError(FgbgDepthError):
 
 class DataError(FgbgDepthError):
     """A finished set is damaged or doesn't agree with itself."""
+
+
+class HubError(FgbgDepthError):
+    """The Hub refused something, or can't be reached. What was sent stays there, and a second run goes on."""
+
+
+class TokenError(HubError):
+    """There is no token, it is wrong, or it may not write there; nothing was sent."""
+
+    exit_code = 2
+
+
+class ConflictError(HubError):
+    """Somebody else changed the repository meanwhile, or a tag is in use for another commit."""
+
+
+class CardConflictError(HubError):
+    """The card was edited on the Hub and here in the same place.
+
+    Attributes:
+        difference: unified diff from the text here to the text on the Hub.
+    """
+
+    def __init__(self, message, difference=""):
+        super().__init__(message)
+        self.difference = difference
 
 
 class DepthModelError(FgbgDepthError):

@@ -22,8 +22,8 @@ def finish_set(prepared, progress):
     write_metadata_tables(prepared)
     write_text(folder / "stats.json", stats_json(split_tallies(folder)))
     write_text(folder / "recipe.toml", recipe_to_toml(prepared.recipe, prepared.weights))
-    from .card import write_card
-    from .sheets import write_sheets
+    from .card.write import write_card
+    from .sheets.write import write_sheets
 
     with progress.task("contact sheets", None):
         write_sheets(folder)

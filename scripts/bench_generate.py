@@ -23,8 +23,9 @@ import numpy as np
 
 from fgbg_depth import codec
 from fgbg_depth.config import Recipe
-from fgbg_depth.generate import Options, generate
+from fgbg_depth.generate import generate
 from fgbg_depth.manifest import library_versions
+from fgbg_depth.prepare import Options
 from fgbg_depth.produce import one_thread, usable_cores
 from fgbg_depth.progress import Quiet
 from fgbg_depth.shards import find_tables, open_table

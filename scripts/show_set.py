@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fgbg_depth import depth_to_metres, load_stats
 from fgbg_depth.errors import FgbgDepthError
-from fgbg_depth.sheets import demo_sheet
+from fgbg_depth.sheets.write import demo_sheet
 
 
 def show(folder, sheet=None):

@@ -16,7 +16,8 @@ import weakref
 from pathlib import Path
 
 from fgbg_depth.config import Recipe
-from fgbg_depth.generate import Options, generate, prepare
+from fgbg_depth.generate import generate
+from fgbg_depth.prepare import Options, prepare
 from fgbg_depth.samples import sample_folder
 
 NAMES = ("plain", "one_split", "relative8", "metric16", "unscaled")

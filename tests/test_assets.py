@@ -13,9 +13,9 @@ from conftest import SHARED
 from picture_files import disc, encode, exif, noise, png, smooth
 from PIL import Image
 
-from fgbg_depth.assets import asset_bytes, read_asset, scan_assets
+from fgbg_depth.assets.pictures import decode_picture
+from fgbg_depth.assets.scan import asset_bytes, read_asset, scan_assets
 from fgbg_depth.errors import AssetError, UsageError
-from fgbg_depth.pictures import decode_picture
 from fgbg_depth.samples import sample_folder
 
 
@@ -282,7 +282,7 @@ def test_bounds(tmp_path, monkeypatch):
     assert "20000 x 20000 pixels = 400.0 million" in reasons(caught)["bomb.png"]
     with pytest.raises(AssetError, match=r"more than the bound of 0.0 million"):
         scan_assets(tmp_path, "background", max_pixels=100)
-    monkeypatch.setattr("fgbg_depth.assets.MAX_FILE_BYTES", 200)
+    monkeypatch.setattr("fgbg_depth.assets.scan.MAX_FILE_BYTES", 200)
     with pytest.raises(AssetError, match=r"small.png: \d+ bytes, more than the bound of 200"):
         scan_assets(tmp_path, "background")
 

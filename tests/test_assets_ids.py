@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fgbg_depth.asset_ids import MAX_ID_CHARS, assign_ids, safe_id
+from fgbg_depth.assets.ids import MAX_ID_CHARS, assign_ids, safe_id
 from fgbg_depth.errors import AssetError
 
 VALID = re.compile(r"[a-z0-9](?:[a-z0-9-]|_(?!_))*(?<![_-])")

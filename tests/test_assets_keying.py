@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fgbg_depth.assets.keying import MAX_KEY_TOLERANCE, key_alpha, parse_key_color
 from fgbg_depth.errors import UsageError
-from fgbg_depth.keying import MAX_KEY_TOLERANCE, key_alpha, parse_key_color
 
 
 @pytest.mark.parametrize("text", ["#00ff00", "00ff00", "#0f0", "0F0", " #00FF00 ", (0, 255, 0)])

@@ -2,8 +2,8 @@
 
 import pytest
 
+from fgbg_depth.assets.sources import SourceRow, match_sources, parse_sources
 from fgbg_depth.errors import AssetError
-from fgbg_depth.sources import SourceRow, match_sources, parse_sources
 
 HEADER = "file,licence,author,source,group\n"
 

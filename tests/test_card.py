@@ -15,15 +15,17 @@ from hypothesis import strategies as st
 from real_runs import call, make_pictures, tree
 from small_sets import NAMES, append_to, has_depth, small_set
 
-from fgbg_depth import card_tables, schema
-from fgbg_depth.card import card_differences, template_path, write_card
-from fgbg_depth.card_facts import read_facts
-from fgbg_depth.card_merge import join_parts, merge_body, part_differences, parts_of, split_parts
-from fgbg_depth.card_metadata import card_metadata, merge_metadata, size_category, yaml_features
+from fgbg_depth import schema
+from fgbg_depth.card import tables as card_tables
+from fgbg_depth.card.facts import read_facts
+from fgbg_depth.card.licences import HUB_IDS, hub_id, set_licence
+from fgbg_depth.card.merge import join_parts, merge_body, part_differences, parts_of, split_parts
+from fgbg_depth.card.metadata import card_metadata, merge_metadata, size_category, yaml_features
+from fgbg_depth.card.write import card_differences, template_path, write_card
 from fgbg_depth.config import Recipe
 from fgbg_depth.errors import DataError
-from fgbg_depth.generate import Options, generate
-from fgbg_depth.licences import HUB_IDS, hub_id, set_licence
+from fgbg_depth.generate import generate
+from fgbg_depth.prepare import Options
 
 PARTS = ["summary", "pictures", "sizes", "statistics", "columns", "usage", "depth", "splits", "recipe", "sources", "limits", "citation"]
 CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)

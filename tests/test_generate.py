@@ -31,7 +31,9 @@ from real_runs import (
     tree,
 )
 
-from fgbg_depth import assets, load_depth_estimator, pictures
+from fgbg_depth import load_depth_estimator
+from fgbg_depth.assets import pictures
+from fgbg_depth.assets import scan as assets
 from fgbg_depth.resize import contained_size
 from fgbg_depth.samples import sample_folder
 from fgbg_depth.shards import read_footer

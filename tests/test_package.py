@@ -18,7 +18,7 @@ HEAVY = ("torch", "transformers", "datasets", "huggingface_hub", "pyarrow", "num
 MAY_IMPORT = {
     "torch": lambda path: "depth" in path.parts,
     "transformers": lambda path: "depth" in path.parts,
-    "huggingface_hub": lambda path: path.stem.startswith(("card", "hub")) or "hub" in path.parts or "depth" in path.parts,
+    "huggingface_hub": lambda path: bool({"card", "hub", "depth"} & set(path.parts)) or path.stem.startswith("hub_"),
     "datasets": lambda path: path.stem.startswith(("load", "stream")),
 }
 
@@ -121,3 +121,13 @@ def test_wrong_use_is_exit_code_2():
 
 def test_version_is_in_the_changelog():
     assert f"## {fgbg_depth.__version__}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_every_module_is_in_the_architecture():
+    """Each module, or its package, stands in the table of docs/architecture.md."""
+    table = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for path in modules():
+        top = path.relative_to(PACKAGE).parts[0]
+        name = f"`{top}/`" if top != path.name else f"`{path.stem}`"
+        if not path.stem.startswith("__") and top != "samples":
+            assert name in table, f"{name} is missing in docs/architecture.md"

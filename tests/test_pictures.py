@@ -25,8 +25,8 @@ from picture_files import (
 )
 from PIL import Image, ImageCms, ImageFile, ImageOps
 
+from fgbg_depth.assets.pictures import decode_picture, decode_pixels, encode_png
 from fgbg_depth.errors import AssetError, CodecError
-from fgbg_depth.pictures import decode_picture, decode_pixels, encode_png
 
 
 def same(found, expected):

@@ -22,8 +22,8 @@ from picture_files import (
 )
 from PIL import Image, ImageCms, PngImagePlugin
 
+from fgbg_depth.assets.pictures import decode_picture, stored_picture
 from fgbg_depth.errors import AssetError
-from fgbg_depth.pictures import decode_picture, stored_picture
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/">SECRET PLACE</x:xmpmeta>'

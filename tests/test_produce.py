@@ -8,7 +8,7 @@ from fgbg_depth.asset_tables import PlannedReader
 from fgbg_depth.config import Recipe
 from fgbg_depth.depth.estimator import BadDepthError
 from fgbg_depth.errors import DepthModelError
-from fgbg_depth.generate import Options, prepare
+from fgbg_depth.prepare import Options, prepare
 from fgbg_depth.produce import Job, shard_rows
 from fgbg_depth.stats import Tally
 from fgbg_depth.studio import CutoutMaker, FittedCanvases, Studio

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from fgbg_depth.config import FIELD_NAMES, SPLIT_NAMES, Recipe, load_recipe, recipe_to_toml
-from fgbg_depth.generate import Options, prepare
 from fgbg_depth.plan import PlanAsset, assign_splits, make_plan
+from fgbg_depth.prepare import Options, prepare
 from fgbg_depth.samples import sample_folder
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,13 +15,16 @@ from PIL import Image
 from real_runs import make_pictures, tree
 from small_sets import NAMES, has_depth, small_set
 
-from fgbg_depth import codec, sheet_rows, sheets
-from fgbg_depth import sheet_drawing as drawing
+from fgbg_depth import codec
 from fgbg_depth.asset_tables import AssetReader, read_entries
 from fgbg_depth.config import Recipe
 from fgbg_depth.errors import DataError
-from fgbg_depth.generate import Options, generate
-from fgbg_depth.sheet_rows import pick_rows, read_pictures
+from fgbg_depth.generate import generate
+from fgbg_depth.prepare import Options
+from fgbg_depth.sheets import drawing as drawing
+from fgbg_depth.sheets import rows as sheet_rows
+from fgbg_depth.sheets import write as sheets
+from fgbg_depth.sheets.rows import pick_rows, read_pictures
 
 RED, BLUE = 0, 2
 

@@ -14,7 +14,8 @@ from small_sets import recipe, small_set
 from fgbg_depth.codec import depth_to_metres, level_to_millimetres
 from fgbg_depth.config import Recipe
 from fgbg_depth.finish import split_tallies
-from fgbg_depth.generate import Options, generate
+from fgbg_depth.generate import generate
+from fgbg_depth.prepare import Options
 from fgbg_depth.stats import AREA_BINS, CONSOLIDATE_AT, HEATMAP_CELLS, QUANTILES, Sparse, Tally, moments, stats_json
 from fgbg_depth.verify.tables import MAX_FOOTER_BYTES, footer_bytes
 

@@ -104,7 +104,8 @@ def test_summary_for_people(original):
     ],
 )
 def test_all_ways_of_making_rows_are_verified(changes, pictures, tmp_path):
-    from fgbg_depth.generate import Options, generate
+    from fgbg_depth.generate import generate
+    from fgbg_depth.prepare import Options
 
     layout = {"image_size": 48, "foreground_size": (20, 16), "rows_per_shard": 20, "first_shard_rows": 8, "rows_per_group": 5}
     made = Recipe(**{**layout, "placements": 2, "depth_model": "none", **changes})

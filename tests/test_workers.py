@@ -14,8 +14,9 @@ from real_runs import make_pictures, save_tiny_model
 from fgbg_depth import pool
 from fgbg_depth.config import Recipe
 from fgbg_depth.errors import FgbgDepthError, PlanError, StorageError, WeightsError
-from fgbg_depth.generate import Options, generate, prepare
+from fgbg_depth.generate import generate
 from fgbg_depth.pool import run_pool
+from fgbg_depth.prepare import Options, prepare
 from fgbg_depth.workers import Task
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from fgbg_depth import codec, schema
-from fgbg_depth.card import write_card
+from fgbg_depth.card.write import write_card
 from fgbg_depth.errors import DataError
 from fgbg_depth.files import write_text
 from fgbg_depth.finish import split_tallies

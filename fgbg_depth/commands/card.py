@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from ..card import CARD_NAME, card_differences, write_card
+from ..card.write import CARD_NAME, card_differences, write_card
 from ..files import locked
 from ..manifest import read_manifest
-from ..sheets import write_sheets
+from ..sheets.write import write_sheets
 
 
 def add_arguments(parser):

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 
 from ..estimate import measure_rows
-from ..generate import prepare
+from ..prepare import prepare
 from ..produce import usable_cores
 from ..progress import clock, size
 from . import recipe_flags

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from ..config import CHOICES, Recipe, load_recipe
-from ..generate import Options
+from ..prepare import Options
 
 # field -> (metavar, type, number of values, help); every recipe field has a flag, a test holds that.
 _NUMBERS = {

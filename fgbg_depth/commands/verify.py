@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..progress import Quiet, clock, for_stream, size
+from .verify_hub import download, is_on_hub, verify_on_hub
 
 FINDINGS_SHOWN = 50  # all are in --json
 REPAIRS_SHOWN = 10
@@ -13,7 +14,9 @@ REPAIRS_SHOWN = 10
 
 def add_arguments(parser):
     """Add the arguments of `verify` to an argparse parser."""
-    parser.add_argument("folder", metavar="DIR", type=Path, help="the set's folder")
+    parser.add_argument("folder", metavar="DIR", type=Path, help="the set's folder, or USER/SET on the Hub")
+    parser.add_argument("--revision", metavar="REV", help="of a set on the Hub: a tag such as v1.0.0, a branch or a commit")
+    parser.add_argument("--full", action="store_true", help="download a set on the Hub, and check every byte of it")
     parser.add_argument("--rebuild", metavar="N", type=int, default=0, help="composite N rows anew from the asset tables and compare them")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="chooses the rows of --rebuild (default: 0)")
     parser.add_argument("--depth-model", metavar="NAME", help="where the set's depth model is, to predict depth anew")
@@ -31,8 +34,13 @@ def run(args):
 
     if args.workers is not None and args.workers < 1:
         raise UsageError(f"--workers is {args.workers}, expected at least 1")
+    on_hub = is_on_hub(args)
+    if on_hub and not args.full:
+        report = verify_on_hub(args)
+        _say(args, report)
+        return 0 if report.good else 1
     report = verify_set(
-        args.folder,
+        download(args) if on_hub else args.folder,
         rebuild=args.rebuild,
         seed=args.seed,
         num_workers=args.workers,
@@ -41,11 +49,15 @@ def run(args):
         depth_weights=args.depth_weights,
         device=args.device,
     )
+    _say(args, report)
+    return 0 if report.good else 1
+
+
+def _say(args, report):
     if args.json:
         print(json.dumps(report.to_dict()))
     else:
         _print(report)
-    return 0 if report.good else 1
 
 
 def _print(report):

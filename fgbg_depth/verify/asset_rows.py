@@ -7,10 +7,10 @@ from collections import Counter
 import numpy as np
 
 from .. import codec, schema
-from ..asset_ids import safe_id
 from ..asset_tables import KINDS
+from ..assets.ids import safe_id
+from ..assets.pictures import decode_picture
 from ..errors import AssetError, CodecError
-from ..pictures import decode_picture
 from ..plan import KEY_SEPARATOR
 from ..schema import ALL_SPLITS
 from ..shards import Footer, open_table

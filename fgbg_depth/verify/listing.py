@@ -156,7 +156,7 @@ def check_card(basis, found):
     if not path.is_file():
         found.add(CARD_NAME, "is missing")
         return
-    from ..card import card_differences  # late: it loads huggingface_hub
+    from ..card.write import card_differences
 
     try:
         for words in card_differences(basis.folder):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DepthModelError, UsageError
-from ..generate import Options, open_depth
+from ..prepare import Options, open_depth
 
 MODELS_FOUND_BY_NAME = ("densedepth-mini", "densedepth-nyu")  # others have to be named: nothing is downloaded unasked
 

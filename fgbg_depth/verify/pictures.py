@@ -9,8 +9,8 @@ import math
 import numpy as np
 
 from .. import codec
+from ..assets.containers import PNG_SIGNATURE, check_complete
 from ..composite import tight_box
-from ..containers import PNG_SIGNATURE, check_complete
 from ..errors import AssetError, CodecError
 
 JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"

@@ -11,16 +11,16 @@ import yaml
 from huggingface_hub import DatasetCard, DatasetCardData
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
-from . import card_tables
-from .asset_tables import KINDS
-from .card_facts import read_facts
-from .card_merge import merge_body, part_differences
-from .card_metadata import card_metadata, merge_metadata
-from .depth.locate import MINI
-from .errors import DataError, FgbgDepthError
-from .files import write_text
-from .progress import size
-from .sheets import sheet_titles
+from ..asset_tables import KINDS
+from ..depth.locate import MINI
+from ..errors import DataError, FgbgDepthError
+from ..files import write_text
+from ..progress import size
+from ..sheets.write import sheet_titles
+from . import tables as card_tables
+from .facts import read_facts
+from .merge import merge_body, part_differences
+from .metadata import card_metadata, merge_metadata
 
 CARD_NAME = "README.md"
 TEMPLATE_NAME = "dataset_card.md"
@@ -89,7 +89,7 @@ def render_card(facts, metadata=None, body=""):
 
 def template_path():
     """Where the template is: inside an installed package, or at the top of a source checkout."""
-    package = Path(str(resources.files(__package__)))
+    package = Path(str(resources.files("fgbg_depth")))
     for path in (package / TEMPLATE_NAME, package.parent / TEMPLATE_NAME):
         if path.is_file():
             return path

@@ -1,8 +1,8 @@
-"""Talk to the Hugging Face Hub."""
+"""Download single files of a set from the Hub."""
 
 from pathlib import Path
 
-from .errors import DataError, UsageError
+from ..errors import DataError, UsageError
 
 
 def download_file(repo_id, path, revision=None):

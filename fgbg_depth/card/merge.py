@@ -10,7 +10,7 @@ All functions are pure: text in, text out.
 import re
 from dataclasses import dataclass
 
-from .errors import DataError
+from ..errors import DataError
 
 KEPT_PARTS = ("changelog",)  # filled when a version is published; made empty, and never replaced
 OWN_PLACE_AFTER = "summary"  # the text of a card without marks goes behind this part

@@ -12,11 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .asset_tables import AssetReader, read_entries
-from .config import SPLIT_NAMES
-from .errors import DataError
-from .files import write_bytes
-from .sheet_drawing import (
+from ..asset_tables import AssetReader, read_entries
+from ..config import SPLIT_NAMES
+from ..errors import DataError
+from ..files import write_bytes
+from .drawing import (
     GAP_PX,
     LABEL_PX,
     SHEET_WIDTH_PX,
@@ -33,7 +33,7 @@ from .sheet_drawing import (
     stack,
     text_line,
 )
-from .sheet_rows import pick_rows, read_pictures
+from .rows import pick_rows, read_pictures
 
 FOLDER_NAME = "assets"
 MAX_SHEET_BYTES = 400_000  # seven sheets are quickly loaded with the card, and cost a set next to nothing

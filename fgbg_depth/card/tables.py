@@ -3,10 +3,10 @@
 import re
 from collections import Counter
 
-from . import schema
-from .asset_tables import KINDS
-from .config import SPLIT_NAMES
-from .progress import size
+from .. import schema
+from ..asset_tables import KINDS
+from ..config import SPLIT_NAMES
+from ..progress import size
 
 MAX_SOURCE_ROWS = 400  # pictures of one kind that the card lists; more make it unreadable, and the config has them all
 MAX_AUTHORS = 3  # named for each licence; all of them stand in the list of the pictures

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from pathlib import PurePosixPath
 
-from .errors import AssetError
+from ..errors import AssetError
 
 MAX_ID_CHARS = 64  # two of them and the rest of a sample key stay under 200 characters
 EMPTY_ID = "asset"  # for names of which nothing is left, such as ones in Chinese

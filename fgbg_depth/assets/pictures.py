@@ -30,15 +30,8 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from .containers import (
-    check_complete,
-    check_png_rows,
-    png_header,
-    png_transparency,
-    sniff_format,
-    strip_metadata,
-)
-from .errors import AssetError, CodecError
+from ..errors import AssetError, CodecError
+from .containers import check_complete, check_png_rows, png_header, png_transparency, sniff_format, strip_metadata
 from .profiles import to_srgb
 
 DEFAULT_MAX_PIXELS = 2**26  # 67.1 million: photographs of 64 megapixels pass; Pillow needs 256 MiB for one

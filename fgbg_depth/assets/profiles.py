@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageCms
 
-from .errors import AssetError
+from ..errors import AssetError
 
 # Largest change [8-bit levels] that still counts as "it is sRGB": the published sRGB profiles differ by 1 or
 # 2 in the darks.

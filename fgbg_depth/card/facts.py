@@ -8,12 +8,12 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import schema
-from .asset_tables import KINDS, read_entries
-from .config import SPLIT_NAMES, Recipe
-from .errors import DataError
-from .manifest import read_manifest
-from .shards import find_tables, footer_of, open_table
+from .. import schema
+from ..asset_tables import KINDS, read_entries
+from ..config import SPLIT_NAMES, Recipe
+from ..errors import DataError
+from ..manifest import read_manifest
+from ..shards import find_tables, footer_of, open_table
 
 ASSET_SPLIT = "train"  # asset tables aren't split; `datasets` wants a name, and this is its own default
 

@@ -12,7 +12,7 @@ import struct
 import zlib
 from typing import NamedTuple
 
-from .errors import AssetError
+from ..errors import AssetError
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Next marker of a JPEG: FF and a code; FF00 (a stuffed byte), FFD0-FFD7 (restarts) and fill bytes belong to

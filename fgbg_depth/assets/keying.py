@@ -11,7 +11,7 @@ import re
 
 import numpy as np
 
-from .errors import UsageError
+from ..errors import UsageError
 
 DEFAULT_KEY_TOLERANCE = 40  # [8-bit levels] covers JPEG noise and the shading of an even screen
 MAX_KEY_TOLERANCE = 127  # twice this is still inside 0..255, so that something can be opaque

@@ -7,7 +7,7 @@ followed only to files inside the folder, so that a folder means the same wherev
 import os
 from pathlib import Path
 
-from .errors import UsageError
+from ..errors import UsageError
 from .sources import SOURCES_NAME
 
 _TEXT_SUFFIXES = (".txt", ".md", ".rst", ".html")  # words about the pictures

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .asset_files import find_files, printable
-from .asset_ids import assign_ids
-from .errors import AssetError, UsageError
+from ..errors import AssetError, UsageError
+from .ids import assign_ids
 from .keying import DEFAULT_KEY_TOLERANCE, check_key_tolerance, key_alpha, parse_key_color
 from .pictures import DEFAULT_MAX_PIXELS, NO_ALPHA, decode_picture, decode_pixels, encode_png, stored_picture
 from .sources import SourceRow, match_sources, parse_sources
+from .walk import find_files, printable
 
 KINDS = ("background", "foreground")
 DEFAULT_MASK_THRESHOLD = 128  # alpha from which a pixel counts as visible, as in the recipe

@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from .errors import AssetError
+from ..errors import AssetError
 
 SOURCES_NAME = "SOURCES.csv"
 COLUMNS = ("file", "licence", "author", "source", "group", "url")

@@ -4,7 +4,7 @@ The features are written as `datasets` writes them into cards (a list in place o
 which every version reads.
 """
 
-from . import schema
+from .. import schema
 from .licences import UNKNOWN, set_licence
 
 PRETTY_NAME = "Foregrounds over backgrounds: composites, masks and depth"

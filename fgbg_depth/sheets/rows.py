@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import codec, schema
-from .config import SPLIT_NAMES
-from .errors import CodecError, DataError
-from .shards import find_tables, open_table
+from .. import codec, schema
+from ..config import SPLIT_NAMES
+from ..errors import CodecError, DataError
+from ..shards import find_tables, open_table
 
 CANDIDATE_ROWS = 400  # rows of a split that are looked at, without their pictures
 CANDIDATE_FILES = 4  # spread over the files of a split: an appended batch is seen too
