@@ -14,6 +14,7 @@ from .studio import CutoutMaker, FittedCanvases, Studio
 
 SAMPLE_ROWS = 32  # enough for the bytes to be right within some percent
 WORKER_START_S = {False: 1.5, True: 8.0}  # a worker imports the libraries, with depth torch too, before its first row
+WARM_RUN_S = 5.0  # a network that takes longer for one batch isn't run twice
 ROW_OVERHEAD_BYTES = 120  # keys, boxes, page headers and the metadata table, per row
 
 
@@ -48,18 +49,20 @@ def measure_rows(prepared, estimator, sample_rows=SAMPLE_ROWS):
     studio = Studio(recipe, FittedCanvases(recipe, plan.backgrounds, _reader(prepared, "background")), cutouts)
     plain = recipe.replace(depth_model=NO_DEPTH)
     shard = plan.shards()[0]
-    count = min(sample_rows, len(shard))
 
-    def make(with_recipe, predict):
+    def make(with_recipe, predict, count):
+        count = min(count, len(shard))
         job = Job(prepared.folder, with_recipe, "", {}, {}, prepared.relative)
         started = time.perf_counter()
         rows = list(itertools.islice(shard_rows(job, plan, shard, studio, predict, Tally()), count))
         return rows, (time.perf_counter() - started) / max(1, -(-count // recipe.depth_batch) * recipe.depth_batch)
 
     with one_thread():
-        make(plain, None)
-        rows, seconds = make(plain, None)
+        make(plain, None, sample_rows)
+        rows, seconds = make(plain, None, sample_rows)
         if estimator is not None:
-            rows, seconds = make(recipe, estimator.predict)
+            rows, seconds = make(recipe, estimator.predict, recipe.depth_batch)
+            if seconds * recipe.depth_batch < WARM_RUN_S:  # the first run of a network prepares it; a large one takes long anyway
+                rows, seconds = make(recipe, estimator.predict, recipe.depth_batch)
     stored = [sum(len(row[name]) for name in ("image", "mask", "depth") if row.get(name)) for row in rows]
     return Cost(float(np.mean(stored)) + ROW_OVERHEAD_BYTES, seconds, WORKER_START_S[estimator is not None])

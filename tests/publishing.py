@@ -11,7 +11,7 @@ from pathlib import Path
 
 REPO = "alice/set"
 TODAY = "2026-03-04"
-SHORT_TIMEOUT_S = 0.5  # of one read, where a test lets the hub hang
+SHORT_TIMEOUT_S = 0.5  # of one read, in those tests alone that let the hub hang: a busy machine may be slow, too
 
 
 class QuickTime:

@@ -21,7 +21,7 @@ LOAD_SETTINGS = {"datasets.config": {"USE_PARQUET_EXPORT": False}}
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
-    with HubServer(tmp_path_factory.mktemp("hub"), part_bytes=60_000) as hub:
+    with HubServer(tmp_path_factory.mktemp("hub"), part_bytes=60_000, page_size=7) as hub:
         yield hub
 
 
@@ -235,6 +235,19 @@ def test_words_on_both_sides_are_refused_with_the_difference(hub, client, name, 
     assert writes(hub, mark) == []
     client.run(publish_set, first, name, card="local")
     assert "Words from here." in card_on_hub(repo) and "Words from the Hub." not in card_on_hub(repo)
+
+
+def test_a_list_of_versions_that_was_taken_away_comes_back(hub, client, name, first, second):
+    client.run(publish_set, first, name)
+    repo = hub.repo(name)
+    card = card_on_hub(repo)
+    start, stop = card.index("<!-- fgbg-depth:begin changelog -->"), card.index("<!-- fgbg-depth:end changelog -->")
+    repo.write({"README.md": (card[:start] + card[stop + len("<!-- fgbg-depth:end changelog -->\n") :]).encode()})
+    assert client.run(publish_set, second, name)["version"] == "v1.1.0"
+    assert "**v1.1.0**" in card_on_hub(repo) and "**v1.0.0**" in card_on_hub(repo)
+    repo.write({"README.md": None})
+    assert client.run(publish_set, second, name)["version"] == "v1.1.1"
+    assert "**v1.0.0**" in card_on_hub(repo)
 
 
 TOKENS = {
@@ -496,6 +509,32 @@ def test_two_publishers_of_the_same_set_at_once(hub, client, second_client, name
     repo = hub.repo(name)
     assert repo.titles()[:2] == ["v1.1.0: 4 rows and 1 background were added", "v1.0.0: it is the first version"]
     assert repo.tags["v1.1.0"] == repo.head()
+
+
+def test_two_publishers_of_a_new_set_at_once(hub, client, second_client, name, first, second):
+    """The other one is quicker: between our look at the place, which was empty, and our making of the repository."""
+    hub.faults.add(faults.call(lambda request: second_client.run(publish_set, first, name)), method="POST", path="/api/repos/create")
+    error = refused(client, second, name)
+    assert error.kind == "ConflictError" and "somebody else made it at the same time" in error.text
+    assert_same_as_folder(hub.repo(name), first)
+    assert client.run(publish_set, second, name)["version"] == "v1.1.0"
+
+
+def test_a_folder_that_cannot_be_written(hub, client, name, first, tmp_path):
+    """As root may write anywhere, the permission is taken away by a stand-in for `os.access`."""
+    done = client.run(publish_read_only, first, name)
+    assert done["version"] == "v1.0.0" and "can't be written" in done["notes"][0]
+    assert (first / "README.md").read_bytes() != hub.repo(name).read("README.md")
+    assert client.run(publish_set, first, name)["changed"] is False
+    assert_same_as_folder(hub.repo(name), first)
+
+
+def publish_read_only(folder, name):
+    import os
+    from unittest import mock
+
+    with mock.patch.object(os, "access", lambda path, mode: False):
+        return publish_set(folder, name)
 
 
 def test_memory_stays_flat(hub, tmp_path, name):

@@ -49,7 +49,7 @@ def client(hub, tmp_path_factory):
 def base(hub, client, tmp_path_factory):
     """(repo, its state with v1.0.0, folder of the next version, the requests that publishing it takes)."""
     home = tmp_path_factory.mktemp("sets")
-    client.run(publish_set, copy_of(first_set(), home / "first"), NAME, timeout_s=publishing.SHORT_TIMEOUT_S)
+    client.run(publish_set, copy_of(first_set(), home / "first"), NAME)
     repo = hub.repo(NAME)
     state = state_of(repo)
     folder, mark = copy_of(second_set(), home / "second"), hub.log.mark()
@@ -65,11 +65,11 @@ def struck(hub, client, base):
     repo, state, folder, _ = base
     card = (second_set() / "README.md").read_bytes()
 
-    def run():
+    def run(kind=None):
         rewind(repo, *state)
         (folder / "README.md").write_bytes(card)
         try:
-            return client.run(publish_set, folder, NAME)
+            return client.run(publish_set, folder, NAME, timeout_s=publishing.SHORT_TIMEOUT_S if kind == "silence" else LONG_S)
         except ClientError as error:
             return error
 
@@ -77,8 +77,8 @@ def struck(hub, client, base):
     hub.faults.clear()
 
 
-def check_after(hub, client, base, mark, nobody_knows=False):
-    """Main is whole; with no fault left a run completes; each blob arrived once (unless nobody was told that it had)."""
+def check_after(hub, client, base, mark, nobody_knows=False, pieces=3):
+    """Main is whole; with no fault left a run completes; each blob, or part of one, arrived once (unless nobody was told that it had)."""
     repo, _, folder, _ = base
     hub.faults.clear()
     assert_main_is_whole(repo)
@@ -88,7 +88,7 @@ def check_after(hub, client, base, mark, nobody_knows=False):
     assert repo.titles() == ["v1.1.0: 4 rows and 1 background were added", "v1.0.0: it is the first version", "initial commit"]
     assert_same_as_folder(repo, folder)
     uploads = hub.log.blob_uploads(mark)
-    assert nobody_knows or (len(uploads) == 3 and set(uploads.values()) == {1}), uploads
+    assert nobody_knows or (len(uploads) == pieces and set(uploads.values()) == {1}), uploads
     return done
 
 
@@ -101,12 +101,32 @@ def test_every_request_fails_once(hub, client, base, struck, kind):
             continue
         mark = hub.log.mark()
         rule = hub.faults.add(KINDS[kind](), after=number)
-        done = struck()
+        done = struck(kind)
         assert rule.fired == 1, f"request {number} ({method} {target}) was never made"
         assert isinstance(done, dict) and done["version"] == "v1.1.0", f"{method} {target}: {done}"
         again = check_after(hub, client, base, mark)
         assert again["changed"] is False, f"{method} {target}: the first run left something to do"
     assert number > 20
+
+
+@pytest.mark.parametrize("kind", ["503", "dropped", "answer_lost", "body_cut"])
+def test_parts_of_large_files_fail_once(hub, client, base, struck, kind):
+    limit, hub.options.part_bytes = hub.options.part_bytes, 10_000
+    try:
+        mark = hub.log.mark()
+        struck()
+        requests = [e.target for e in hub.log.filter(since=mark)]
+        numbers = [i for i, target in enumerate(requests) if "partNumber=" in target or "/complete_multipart" in target]
+        pieces = len(hub.log.blob_uploads(mark))
+        assert len(numbers) == 8 and pieces == 7  # files of three and three parts, and one that goes whole
+        for number in numbers:
+            mark = hub.log.mark()
+            rule = hub.faults.add(KINDS[kind](), after=number)
+            done = struck()
+            assert rule.fired == 1 and isinstance(done, dict), done
+            check_after(hub, client, base, mark, nobody_knows=kind == "answer_lost", pieces=pieces)
+    finally:
+        hub.options.part_bytes = limit
 
 
 # What was asked for is done although nobody said so: a look at the repository, or at what is stored, tells.
@@ -137,7 +157,7 @@ def test_a_request_that_always_fails(hub, client, base, struck, kind, place):
     method, path = PLACES[place]
     mark = hub.log.mark()
     rule = hub.faults.add(KINDS[kind](), method=method, path=path, count=None)
-    done = struck()
+    done = struck(kind)
     assert 1 <= rule.fired <= 40  # not for ever
     if place in HARMLESS.get(kind, ()):
         assert done["version"] == "v1.1.0"
@@ -165,10 +185,33 @@ def test_main_is_whole_at_every_request(hub, client, base, struck):
     assert seen == sorted(seen, reverse=True) and not seen[-1]
 
 
+def test_a_new_commit_that_not_all_servers_know_yet(hub, client, base, struck):
+    mark, unknown = hub.log.mark(), lambda: faults.status(404, "Invalid rev id", error_code="RevisionNotFound")
+    rules = [
+        hub.faults.add(unknown(), method="GET", path="/tree/", after=1, count=2),
+        hub.faults.add(unknown(), method="POST", path="/tag/", count=2),
+    ]
+    assert struck()["version"] == "v1.1.0" and [rule.fired for rule in rules] == [2, 2]
+    check_after(hub, client, base, mark)
+
+
+@pytest.mark.parametrize("path", ["/preupload/", "/objects/batch", "/commit/", "/tag/"])
+def test_the_repository_is_deleted_meanwhile(hub, client, tmp_path, path):
+    folder, name = copy_of(first_set(), tmp_path / "set"), f"alice/deleted-{path.strip('/').replace('/', '-')}"
+    hub.create_repo(name)
+    rule = hub.faults.add(faults.call(lambda request: hub.store.delete(hub.repo(name))), method="POST", path=path)
+    with pytest.raises(ClientError) as caught:
+        client.run(publish_set, folder, name)
+    hub.faults.remove(rule)
+    assert rule.fired and caught.value.kind in ("HubError", "UsageError") and "alice/deleted" in caught.value.text
+    assert client.run(publish_set, folder, name)["version"] == "v1.0.0"
+    assert_same_as_folder(hub.repo(name), folder)
+
+
 def test_no_answer_within_the_time_is_a_fault_like_any_other(hub, client, base, struck):
     hub.faults.add(faults.hang(LONG_S), method="POST", path="/commit/", count=None)
     mark = hub.log.mark()
-    error = struck()
+    error = struck("silence")
     assert error.kind == "HubError" and "no answer from the Hub after 6 tries" in error.text
     check_after(hub, client, base, mark)
 
@@ -202,13 +245,14 @@ def _stop_soon(hub):
 def test_the_first_publish_makes_its_repository_in_spite_of_faults(hub, client, tmp_path, kind):
     """Requests that only a first publish makes: the repository, and looking it up while it is new."""
     folder = copy_of(first_set(), tmp_path / "set")
+    timeout_s = publishing.SHORT_TIMEOUT_S if kind == "silence" else LONG_S
     for number, (method, path) in enumerate([("POST", "/api/repos/create"), ("GET", "/api/datasets/alice/new-"), ("GET", "/tree/")]):
         name = f"alice/new-{kind.replace('_', '-')}-{number}"
         shutil.rmtree(folder)
         copy_of(first_set(), folder)
         mark = hub.log.mark()
         rule = hub.faults.add(KINDS[kind](), method=method, path=path)
-        assert client.run(publish_set, folder, name, timeout_s=publishing.SHORT_TIMEOUT_S)["version"] == "v1.0.0"
+        assert client.run(publish_set, folder, name, timeout_s=timeout_s)["version"] == "v1.0.0"
         hub.faults.remove(rule)
         assert rule.fired == 1 or (kind == "body_cut" and method == "GET")
         assert set(hub.log.blob_uploads(mark).values()) == {1}

@@ -36,7 +36,7 @@ def base(hub, client, tmp_path_factory):
     return hub.repo(NAME), state_of(hub.repo(NAME))
 
 
-@pytest.mark.parametrize("seed", range(2 * len(MOMENTS)))
+@pytest.mark.parametrize("seed", range(len(MOMENTS) + 3))
 def test_a_killed_run_leaves_main_whole_and_the_next_goes_on(hub, client, base, tmp_path, seed):
     repo, state = base
     rewind(repo, *state)

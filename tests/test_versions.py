@@ -63,9 +63,9 @@ MORE_ROWS = {"data/train/b001-00000.parquet": table("default", 40, "b"), "backgr
     ("new", "level", "reason"),
     [
         (manifest("other"), MAJOR, "the recipe changed"),
-        (manifest(**{"data/train/b000-00000.parquet": None}), MAJOR, "rows go away: data/train/b000-00000.parquet with 100 rows is no longer"),
+        (manifest(**{"data/train/b000-00000.parquet": None}), MAJOR, "rows go away: data/train/b000-00000.parquet with 100 rows is no longer"),  # noqa: E501
         (manifest(**{"backgrounds/b000.parquet": None}), MAJOR, "rows go away: backgrounds/b000.parquet with 5 rows"),
-        (manifest(**{"data/train/b000-00000.parquet": table("default", 100, "x")}), MAJOR, "rows changed: data/train/b000-00000.parquet has"),
+        (manifest(**{"data/train/b000-00000.parquet": table("default", 100, "x")}), MAJOR, "rows changed: data/train/b000-00000.parquet has"),  # noqa: E501
         (manifest(**{"foregrounds/b000.parquet": table("foregrounds", 2, "x")}), MAJOR, "rows changed"),
         (manifest(**MORE_ROWS, **{"data/train/b000-00000.parquet": None}), MAJOR, "rows go away"),
         (manifest(**MORE_ROWS), MINOR, "40 rows and 1 background were added"),

@@ -10,8 +10,8 @@ import difflib
 import functools
 
 import yaml
-from huggingface_hub import DatasetCard, DatasetCardData
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
+from huggingface_hub.utils import yaml_dump
 
 from .. import schema
 from ..card.merge import Segment, join_parts, split_parts
@@ -65,9 +65,8 @@ def compose(metadata, body, *candidates):
                 return text
         except DataError:
             continue
-    card = DatasetCard(candidates[-1] if candidates and candidates[-1] else "---\n{}\n---\n")
-    card.data, card.text = DatasetCardData(**metadata), body
-    return str(card)
+    block = yaml_dump({key: value for key, value in metadata.items() if value is not None}, sort_keys=False).strip()
+    return f"---\n{block}\n---\n{body}"
 
 
 def merge_cards(base, ours, theirs, whose=MERGE):

@@ -19,7 +19,7 @@ DIGEST_BYTES = 8  # of a row in memory; two different rows of one key clash once
 _BATCH = re.compile(r"(?:data|metadata)/(?P<split>[^/]+)/b(?P<batch>\d+)")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be some hundred thousand
 class Row:
     """What is kept of a row: a digest of its metadata, its split, the data file it is in and its number there."""
 
@@ -139,14 +139,21 @@ def _digest(values):
 
 def _changed_columns(a, b, rows_a, rows_b, keys):
     """{key: names of the metadata columns that differ}."""
-    wanted, values = set(keys), []
-    for side, rows in ((a, rows_a), (b, rows_b)):
-        found = {}
-        for name in side.tables("metadata"):
-            found.update({row["key"]: row for row in _read(side.path(name), name) if row["key"] in wanted})
-        values.append({key: {**row, "split": rows[key].split} for key, row in found.items()})
-    first, second = values
-    return {key: {n for n in {**first[key], **second[key]} if first[key].get(n) != second[key].get(n)} for key in keys}
+    wanted, before, found = set(keys), {}, {}
+    for name in a.tables("metadata"):
+        for row in _read(a.path(name), name):
+            if row["key"] in wanted:
+                before[row["key"]] = {column: _digest({column: value}) for column, value in row.items()}
+    for name in b.tables("metadata"):
+        for row in _read(b.path(name), name):
+            if row["key"] in wanted:
+                old = before.pop(row["key"])
+                now = {column: _digest({column: value}) for column, value in row.items()}
+                found[row["key"]] = {column for column in {**old, **now} if old.get(column) != now.get(column)}
+    for key in keys:
+        if rows_a[key].split != rows_b[key].split:
+            found[key].add("split")
+    return found
 
 
 def _changed_pictures(a, b, rows_a, rows_b, keys):

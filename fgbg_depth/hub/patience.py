@@ -29,15 +29,21 @@ class Patience:
         waits_s: the pause before each further try [s]; their number bounds the tries.
         say: function (text) that is told of each pause, or None.
         sleep: function (seconds).
+        lags: try again, too, when something isn't there.
     """
 
     waits_s: tuple = WAITS_S
     say: object = None
     sleep: object = time.sleep
+    lags: bool = False
 
     def once_more(self):
         """For calls that the client itself has tried several times before it gives up: one further try, with fresh addresses."""
         return replace(self, waits_s=self.waits_s[:1])
+
+    def lagging(self):
+        """For what was just made: that it isn't there yet is a reason to wait, as the Hub's servers don't all learn of it at once."""
+        return replace(self, lags=True)
 
     def call(self, what, function, *args, **kwargs):
         """Call something that may be repeated without harm.
@@ -47,16 +53,25 @@ class Patience:
             function, args, kwargs: the call.
 
         Raises:
-            HubError and its kinds: it failed for good. Errors of `huggingface_hub` that say that something isn't there
-            (a repository, a revision, a file) come through as they are.
+            HubError and its kinds: it failed for good.
         """
+        try:
+            return self.ask(what, function, *args, **kwargs)
+        except Exception as error:
+            if isinstance(error, FgbgDepthError):
+                raise
+            raise explained(error, what) from error
+
+    def ask(self, what, function, *args, **kwargs):
+        """As `call`, but errors of `huggingface_hub` that say that something isn't there come through as they are."""
         for number, wait_s in enumerate((*self.waits_s, None), 1):
             try:
                 return function(*args, **kwargs)
             except Exception as error:
-                if is_absent(error) or isinstance(error, FgbgDepthError):
+                absent = is_absent(error)
+                if isinstance(error, FgbgDepthError) or (absent and not self.lags):
                     raise
-                if wait_s is None or not is_transient(error):
+                if wait_s is None or not (absent or is_transient(error)):
                     raise explained(error, what, tries=number) from error
                 self.pause(what, error, wait_s)
 

@@ -14,7 +14,7 @@ A run that is stopped at any moment leaves main as it was, or complete; the same
 
 import contextlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .. import __version__
@@ -154,7 +154,7 @@ def publish(folder, repo_id, *, api=None, wish=None, options=None, progress=None
                 write_bytes(folder / CARD_NAME, release.card)
             else:
                 note = f"{folder} can't be written: its card stays without the list of versions"
-                result = Result(**{**result.__dict__, "notes": (*result.notes, note)})
+                result = replace(result, notes=(*result.notes, note))
     return result
 
 
@@ -180,7 +180,7 @@ def _publish(remote, snapshot, release, wish, options, progress, notes, tagged):
     version = str(release.decision.version)
     if request:
         return Result(remote.url, release, version, commit_id, tagged, request, notes)
-    set_tag(remote, version, commit_id, release.decision.reason)
+    set_tag(remote, version, commit_id)
     return Result(remote.url, release, version, commit_id, (*tagged, version), None, notes)
 
 

@@ -209,7 +209,8 @@ def _merged_card(folder, files, remote, snapshot, wish):
     ours = files[CARD_NAME].source.read_text(encoding="utf-8-sig")
     theirs = remote.card(snapshot.head) if CARD_NAME in snapshot.files else ""
     metadata, body = split_card(ours)
-    entries, notes = entries_of_card(theirs), []
+    # Somebody may have taken the list out of the card on main: the last version still has it.
+    entries, notes = entries_of_card(theirs) or (entries_of_card(remote.card(snapshot.released)) if snapshot.released else []), []
     if theirs.strip():
         base = _common_card(folder, body, remote, snapshot)
         metadata, body = merge_cards(base, ours, theirs, wish.card)

@@ -94,8 +94,12 @@ class Remote:
         refs = self._must("list the tags", self.api.list_repo_refs)
         return {ref.name: ref.target_commit for ref in refs.tags}
 
-    def tree(self, revision):
-        """{path: RemoteFile} of a revision; of a commit it is asked only once.
+    def tree(self, revision, is_new=False):
+        """{path: RemoteFile} of a revision, asked only once.
+
+        Args:
+            revision: a commit; a branch may move on.
+            is_new: it was made a moment ago.
 
         Raises:
             UsageError: there is no such repository or revision.
@@ -105,7 +109,8 @@ class Remote:
             def listed():
                 return list(self.api.list_repo_tree(self.repo_id, recursive=True, revision=revision, repo_type=self.repo_type))
 
-            rows = self._found(revision, "list the files", listed, patience=self.patience.once_more())
+            patience = self.patience.lagging() if is_new else self.patience.once_more()
+            rows = self._found(revision, "list the files", listed, patience=patience)
             self._trees[revision] = {
                 row.path: RemoteFile(row.size, row.lfs.sha256 if row.lfs else None, row.blob_id) for row in rows if hasattr(row, "blob_id")
             }
@@ -140,7 +145,7 @@ class Remote:
         """pathlib.Path of a file of a commit in the client's cache, downloaded if need be."""
         try:
             return Path(
-                self.patience.once_more().call(
+                self.patience.once_more().ask(
                     f"download {path}", self.api.hf_hub_download, self.repo_id, path, revision=commit, repo_type=self.repo_type
                 )
             )
@@ -169,7 +174,7 @@ class Remote:
         from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
         try:
-            return self.patience.call(what, function, self.repo_id, repo_type=self.repo_type, **kwargs)
+            return self.patience.ask(what, function, self.repo_id, repo_type=self.repo_type, **kwargs)
         except GatedRepoError as error:
             raise UsageError(f"{self.url} is gated: ask for access on its page first") from error
         except RepositoryNotFoundError:
@@ -187,7 +192,7 @@ class Remote:
         from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
         try:
-            return (patience or self.patience).call(what, function, *args, **kwargs)
+            return (patience or self.patience).ask(what, function, *args, **kwargs)
         except RevisionNotFoundError:
             raise UsageError(f"{self.url} has no revision {revision!r}; `fgbg-depth versions {self.repo_id}` lists the versions") from None
         except RepositoryNotFoundError:

@@ -95,7 +95,7 @@ def rollback(repo_id, to, *, api=None, wish=None, plan_only=False, patience=None
     title = f"{decision.version}: {decision.reason}"
     made, _ = commit(remote, operations, snapshot.head, title, description, lambda c: holds(remote, c, expected, drop))
     check_published(remote, made, expected, drop)
-    set_tag(remote, str(decision.version), made, decision.reason)
+    set_tag(remote, str(decision.version), made)
     return Rollback(**{**planned.__dict__, "commit": made})
 
 

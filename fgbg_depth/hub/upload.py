@@ -181,7 +181,7 @@ def _beside(remote, parent, head):
     )
 
 
-def set_tag(remote, tag, commit_id, message=""):
+def set_tag(remote, tag, commit_id):
     """Give a commit its tag. A tag that is there already is never moved.
 
     Raises:
@@ -189,18 +189,18 @@ def set_tag(remote, tag, commit_id, message=""):
     """
 
     def create():
-        remote.api.create_tag(
-            remote.repo_id, tag=tag, tag_message=message or None, revision=commit_id, repo_type=remote.repo_type, exist_ok=True
-        )
+        remote.api.create_tag(remote.repo_id, tag=tag, revision=commit_id, repo_type=remote.repo_type, exist_ok=True)
 
     failure = None
     try:
-        remote.patience.call(f"set the tag {tag}", create)
+        remote.patience.lagging().call(f"set the tag {tag}", create)
     except HubError as error:
         failure = error  # it may have been set, and only the answer was lost
     at = remote.tags().get(tag)
     if at is None and failure:
         raise failure
+    if at is not None and at != commit_id:
+        at = remote.commit_of(tag)  # a tag with words of its own may be listed by an id of its own
     if at != commit_id:
         where = f"names {at[:8]}" if at else "isn't there"
         raise ConflictError(
@@ -226,7 +226,7 @@ def check_published(remote, commit_id, files, dropped=()):
     Raises:
         HubError: it differs.
     """
-    wrong = differences(remote.tree(commit_id), files, dropped)
+    wrong = differences(remote.tree(commit_id, is_new=True), files, dropped)
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise HubError(

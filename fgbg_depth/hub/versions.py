@@ -84,7 +84,9 @@ def level_of_change(old, new, old_features=None, new_features=None):
     if old_tables.keys() != new_tables.keys():
         more = [f"{count:,} {_ROW_NAMES[config][count != 1]}" for config, count in counts.items() if count]
         return MINOR, f"{_listed(more)} {'was' if sum(counts.values()) == 1 else 'were'} added"
-    return PATCH, "the rows are the same; only the card, the statistics or the like changed"
+    both = {**old["files"], **new["files"]}
+    other = sorted(name for name in both if old["files"].get(name, {}).get("sha256") != new["files"].get(name, {}).get("sha256"))
+    return PATCH, f"the rows are the same; {_some(other) if other else 'only the card'} changed"
 
 
 _ROW_NAMES = {"default": ("row", "rows"), "backgrounds": ("background", "backgrounds"), "foregrounds": ("foreground", "foregrounds")}
