@@ -15,6 +15,7 @@ from . import codec, schema
 from .errors import CodecError, DepthModelError
 from .shards import Footer, write_table
 from .stats import Tally
+from .studio import inside_of
 
 
 @dataclass(frozen=True)
@@ -127,9 +128,8 @@ def _add_depth(row, depth, recipe, relative):
 
 
 def _count_row(tally, row, image, mask, recipe, relative):
-    inside = mask if recipe.mask == "binary" else (mask >= recipe.mask_threshold).astype(np.uint8)
     levels = row.pop("levels", None)
-    tally.add(image, mask, inside, levels, millimetres_of(row, levels, relative))
+    tally.add(image, mask, inside_of(mask, recipe), levels, millimetres_of(row, levels, relative))
 
 
 def millimetres_of(row, levels, relative):

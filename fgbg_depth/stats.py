@@ -87,29 +87,30 @@ class Tally:
         if self.size not in (0, mask.shape[0]):
             raise ValueError(f"rows of {mask.shape[0]} px and of {self.size} px in one tally")
         self.rows, self.size = self.rows + 1, mask.shape[0]
-        x, y, width, height = cv2.boundingRect(inside)  # nothing outside this box is inside the mask
-        box = slice(y, y + height), slice(x, x + width)
+        box = _box_of(inside)  # nothing outside of it is inside the mask
         for channel in range(3):
             self.image[channel] += _count(image, channel)
             self.image_inside[channel] += _count(image[box], channel, inside[box])
-        self.mask += _count(mask, 0)
+        part = mask[box if inside is mask else _box_of(mask)]
+        self.mask += _count(part, 0)
+        self.mask[0] += mask.size - part.size
         self.area.add(np.array([cv2.countNonZero(inside)]), np.ones(1, np.int64))
         if self._heat_px is None:
             self._heat_px = np.zeros(mask.shape, np.int64)
         self._heat_px[box] += inside[box] > 0
         if depth is not None:
-            self._add_depth(depth, inside, millimetres)
+            self._add_depth(depth, depth[box], inside[box], millimetres)
 
-    def _add_depth(self, depth, inside, millimetres):
+    def _add_depth(self, depth, part, inside, millimetres):
         full_scale = int(np.iinfo(depth.dtype).max)
         if self.full_scale not in (0, full_scale):
             raise ValueError("depth maps of 8 and of 16 bits in one tally")
         self.full_scale = full_scale
-        for suffix, mask in (("", None), ("_inside", inside)):
+        for suffix, array, mask in (("", depth, None), ("_inside", part, inside)):
             if full_scale < LEVELS:
-                levels, counts = np.arange(LEVELS), _count(depth, 0, mask)
+                levels, counts = np.arange(LEVELS), _count(array, 0, mask)
             else:
-                levels, counts = np.unique(depth if mask is None else depth[mask > 0], return_counts=True)
+                levels, counts = np.unique(array if mask is None else array[mask > 0], return_counts=True)
                 levels = levels.astype(np.int64)
             getattr(self, "depth" + suffix).add(levels, counts)
             if millimetres is not None:
@@ -174,6 +175,12 @@ class Tally:
         return isinstance(other, Tally) and self.to_text() == other.to_text()
 
     __hash__ = None
+
+
+def _box_of(mask):
+    """The slices of the smallest box around what isn't zero in an (H, W) uint8 array."""
+    x, y, width, height = cv2.boundingRect(mask)
+    return slice(y, y + height), slice(x, x + width)
 
 
 def _count(array, channel, mask=None):

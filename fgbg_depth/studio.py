@@ -7,6 +7,7 @@ a worker's own memory doesn't grow with the number of backgrounds. Cut-outs are 
 from collections import OrderedDict
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from .composite import Canvas, blend, make_mask, tight_box
@@ -147,6 +148,11 @@ class Studio:
         cutout = self._cutouts.get(int(foreground), (int(box[2]), int(box[3])), bool(flipped))
         image = blend(self._canvases[background], cutout, box)
         mask = make_mask(cutout, box, recipe.image_size, recipe.mask, recipe.mask_threshold)
-        visible = mask >= recipe.mask_threshold
-        area = np.float32(np.count_nonzero(visible) / visible.size)
+        visible = inside_of(mask, recipe)
+        area = np.float32(cv2.countNonZero(visible) / visible.size)
         return Composite(image, mask, tight_box(visible), area)
+
+
+def inside_of(mask, recipe):
+    """Which pixels are inside a mask: (S, S) uint8, not zero where mask >= the recipe's threshold."""
+    return mask if recipe.mask == "binary" else (mask >= recipe.mask_threshold).view(np.uint8)

@@ -22,16 +22,19 @@ import cv2
 import numpy as np
 
 from fgbg_depth import codec
+from fgbg_depth.asset_tables import PlannedReader
 from fgbg_depth.config import Recipe
 from fgbg_depth.generate import generate
 from fgbg_depth.manifest import library_versions
-from fgbg_depth.prepare import Options
-from fgbg_depth.produce import one_thread, usable_cores
+from fgbg_depth.prepare import Options, prepare
+from fgbg_depth.produce import Job, make_shard, one_thread, usable_cores
 from fgbg_depth.progress import Quiet
 from fgbg_depth.shards import find_tables, open_table
+from fgbg_depth.studio import CutoutMaker, FittedCanvases, Studio
 
 SAMPLES = Path(__file__).resolve().parents[1] / "fgbg_depth" / "samples"
 ROUNDS = 3
+SHARE = "network's share of the time of a shard, 1 process"
 PEERS = {"notebook, sources read once": False, "notebook, sources read for every picture": True}
 
 
@@ -124,6 +127,29 @@ def network_alone(triples, recipe):
     return len(images) / (time.perf_counter() - started)
 
 
+def network_share(backgrounds, foregrounds, recipe, temp):
+    """Part of a shard's time that the network takes, in one process: the pipeline's rate by that of the network alone."""
+    slot, spent = [], [0.0]
+    recipe = recipe.replace(first_shard_rows=320, rows_per_shard=320)
+    prepared = prepare(temp / "share", recipe, Options(backgrounds, foregrounds), None, slot)
+    work, plan = prepared.work, prepared.plan
+    readers = {kind: PlannedReader(work.entries[kind], work.newcomers[kind], recipe) for kind in work.entries}
+    canvases = FittedCanvases(recipe, plan.backgrounds, readers["background"])
+    studio = Studio(recipe, canvases, CutoutMaker(plan.foregrounds, readers["foreground"]))
+
+    def predict(images):
+        started = time.perf_counter()
+        depth = slot[0].predict(images)
+        spent[0] += time.perf_counter() - started
+        return depth
+
+    job = Job(prepared.folder, prepared.recipe, prepared.digest, work.lists, {})
+    for _ in range(2):  # the first time everything is fitted and the network warms up
+        spent[0], started = 0.0, time.perf_counter()
+        make_shard(job, plan, plan.shards()[0], studio, predict)
+    return spent[0] / (time.perf_counter() - started)
+
+
 def bench(backgrounds, foregrounds, recipe, num_rows, rounds):
     """All ways in turn; returns {way: [rows per second, one for each round]}."""
     bgs, fgs = (sorted(p for p in folder.iterdir() if p.suffix in (".jpg", ".png")) for folder in (backgrounds, foregrounds))
@@ -141,6 +167,7 @@ def bench(backgrounds, foregrounds, recipe, num_rows, rounds):
                 rates.setdefault("encodes and decodes alone", []).append(codecs_alone(triples, recipe))
                 if recipe.has_depth:
                     rates.setdefault("network alone, 1 thread", []).append(network_alone(triples, recipe))
+                    rates.setdefault(SHARE, []).append(network_share(backgrounds, foregrounds, recipe, temp))
                 else:
                     for way, reread in PEERS.items():
                         rate = notebook_way(temp / way.replace(" ", "-"), bgs, fgs, min(rows, 2000), reread)
@@ -165,7 +192,10 @@ def ratios(rates, cores):
 
 
 def _depth_ratios(median, one):
-    return {"pipeline (1 process) / network alone (1 thread)": one / median["network alone, 1 thread"]}
+    return {
+        "pipeline (1 process, loading the model included) / network alone (1 thread)": one / median["network alone, 1 thread"],
+        SHARE: median[SHARE],
+    }
 
 
 def main():
@@ -188,6 +218,8 @@ def main():
     print(", ".join(f"{k} {v}" for k, v in {**machine, **report["libraries"]}.items()))
     print("\n| way | rows/s (median) | lowest | highest |\n|---|---|---|---|")
     for way, values in rates.items():
+        if way == SHARE:
+            continue
         print(f"| {way} | {statistics.median(values):,.0f} | {min(values):,.0f} | {max(values):,.0f} |")
     print("\n| ratio | |\n|---|---|")
     for name, value in found.items():

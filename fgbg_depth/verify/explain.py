@@ -20,9 +20,9 @@ from ..manifest import library_versions
 from ..produce import millimetres_of
 from ..shards import footer_of, open_table, write_table
 from ..stats import Tally
+from ..studio import inside_of
 from .places import name_bytes
 from .rebuild import row_differences, same_libraries, stored_rows
-from .recount import inside_of
 from .rows import planned_values, shard_footer
 
 DEPTH_COLUMNS = ("depth", *schema.RANGE_COLUMNS)

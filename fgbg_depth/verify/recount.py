@@ -14,6 +14,7 @@ from ..produce import millimetres_of, usable_cores
 from ..progress import Quiet
 from ..shards import find_tables, footer_of, open_table
 from ..stats import Tally, stats_json
+from ..studio import inside_of
 
 RANGES = tuple(schema.RANGE_COLUMNS)
 # What of a Tally each column decides; the range columns move only the metres.
@@ -23,11 +24,6 @@ PARTS = {
     "depth": ("depth", "depth_inside"),
     "depth_min_m": ("metres", "metres_inside"),
 }
-
-
-def inside_of(mask, recipe):
-    """(H, W) uint8, not zero inside the mask, as the statistics want it."""
-    return mask if recipe.mask == "binary" else (mask >= recipe.mask_threshold).astype(np.uint8)
 
 
 def tally_differences(one, other):

@@ -10,10 +10,11 @@ from ..errors import CodecError
 from ..produce import millimetres_of
 from ..shards import Footer
 from ..stats import Tally
+from ..studio import inside_of
 from .findings import Findings
 from .metadata_rows import MetadataRows
 from .pictures import box_problems, decode_checked, level_problem, mask_problem, range_problems
-from .recount import RANGES, inside_of, tally_differences
+from .recount import RANGES, tally_differences
 from .tables import check_hash, group_starts, open_checked, read_group
 
 TALLY_WORDS = "the footer's statistics are not those of its decoded rows"
