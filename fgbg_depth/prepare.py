@@ -11,7 +11,8 @@ from . import batches
 from .asset_tables import KINDS, PlannedReader
 from .errors import FolderError, PlanError, UsageError
 from .finish import strange_tables
-from .plan import make_plan, placed_size
+from .placements import placed_size
+from .plan import make_plan
 from .produce import usable_cores
 from .progress import Quiet
 from .studio import CutoutMaker

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from fgbg_depth.config import Recipe
 from fgbg_depth.errors import PlanError
-from fgbg_depth.plan import PlanAsset, assign_splits, cut_shards, deal_splits, legal_offsets, make_plan, placed_size
+from fgbg_depth.placements import legal_offsets, placed_size
+from fgbg_depth.plan import PlanAsset, assign_splits, cut_shards, deal_splits, make_plan
 
 SMALL = Recipe(image_size=32, foreground_size=(10, 8), placements=4, rows_per_shard=50, first_shard_rows=10, rows_per_group=10)
 
