@@ -58,9 +58,9 @@ def blend(canvas, cutout, box_xywh):
     """
     rows, columns, from_rows, from_columns = overlap(box_xywh, canvas.rounded.shape[0])
     out = canvas.rounded.copy()
-    alpha = cutout.alpha[from_rows, from_columns, None]
-    mixed = canvas.exact[rows, columns] * (np.float32(1) - alpha) + cutout.colour[from_rows, from_columns]
-    out[rows, columns] = np.rint(mixed)  # in 0..255 but for some 1e-5, as colour <= 255 alpha
+    mixed = canvas.exact[rows, columns] * cutout.keep[from_rows, from_columns]
+    mixed += cutout.colour[from_rows, from_columns]
+    out[rows, columns] = np.rint(mixed, out=mixed)  # in 0..255 but for some 1e-5, as colour <= 255 alpha
     return out
 
 
@@ -79,7 +79,7 @@ def make_mask(cutout, box_xywh, image_size, kind, threshold):
     rows, columns, from_rows, from_columns = overlap(box_xywh, image_size)
     mask = np.zeros((image_size, image_size), np.uint8)
     alpha8 = cutout.alpha8[from_rows, from_columns]
-    mask[rows, columns] = alpha8 if kind == "matte" else np.where(alpha8 >= threshold, 255, 0)
+    mask[rows, columns] = alpha8 if kind == "matte" else (alpha8 >= threshold) * np.uint8(255)
     return mask
 
 

@@ -45,13 +45,26 @@ class Job:
 
 
 def make_shard(job, plan, shard, studio, predict=None, on_rows=None):
-    """Make and write one shard.
+    """Composite and write one shard.
 
     Args:
         job: Job.
         plan: plan.Plan that holds the shard's rows.
         shard: plan.ShardPlan.
         studio: studio.Studio.
+        predict, on_rows: see `write_shard`, which also says what is raised.
+    """
+    write_shard(job, shard, _composites(job, plan, shard, studio), predict, on_rows)
+
+
+def write_shard(job, shard, picture, predict=None, on_rows=None):
+    """Complete and write one shard, wherever its pictures come from.
+
+    Args:
+        job: Job.
+        shard: plan.ShardPlan.
+        picture: function (row of the batch and split) -> (row as a dict without depth, (decoded image, decoded mask)); it is
+            called once for each row of the shard, in order.
         predict: function (N, S, S, 3) uint8 RGB -> (N, S, S) float32, far is large; None without depth.
         on_rows: function (number of rows), called after each row group.
 
@@ -60,7 +73,7 @@ def make_shard(job, plan, shard, studio, predict=None, on_rows=None):
         StorageError: the disk is full or can't be written.
     """
     tally = Tally()
-    rows = shard_rows(job, plan, shard, studio, predict, tally)
+    rows = complete_rows(job, shard, picture, predict, tally)
     columns = schema.data_columns(job.recipe.has_depth)
 
     def groups():
@@ -73,11 +86,21 @@ def make_shard(job, plan, shard, studio, predict=None, on_rows=None):
 
 
 def shard_rows(job, plan, shard, studio, predict, tally):
-    """The rows of a shard as dicts of the data columns, in order; each is counted in `tally`."""
+    """The composited rows of a shard as dicts of the data columns, in order; each is counted in `tally`."""
+    return complete_rows(job, shard, _composites(job, plan, shard, studio), predict, tally)
+
+
+def _composites(job, plan, shard, studio):
+    """The `picture` function of rows that a studio composites."""
+    rows = plan.rows[shard.batch, shard.split]
+    return lambda i: _picture_row(job.recipe, plan, rows, i, studio)
+
+
+def complete_rows(job, shard, picture, predict, tally):
+    """The rows of a shard with depth, if it has any, in order; each is counted in `tally`. Arguments: see `write_shard`."""
     recipe = job.recipe
     for start in range(shard.start, shard.stop, recipe.depth_batch):
-        indices = range(start, min(start + recipe.depth_batch, shard.stop))
-        batch = [_picture_row(recipe, plan, plan.rows[shard.batch, shard.split], i, studio) for i in indices]
+        batch = [picture(i) for i in range(start, min(start + recipe.depth_batch, shard.stop))]
         if predict is not None:
             maps = _predict(predict, batch)
             for (row, _), depth in zip(batch, maps, strict=True):
@@ -129,7 +152,7 @@ def _add_depth(row, depth, recipe, relative):
 
 def _count_row(tally, row, image, mask, recipe, relative):
     levels = row.pop("levels", None)
-    tally.add(image, mask, inside_of(mask, recipe), levels, millimetres_of(row, levels, relative))
+    tally.add(image, mask, inside_of(mask, recipe), levels, millimetres_of(row, levels, relative), row["bbox"])
 
 
 def millimetres_of(row, levels, relative):

@@ -8,6 +8,7 @@ A cut-out is premultiplied before it is resized. Averaging colour and alpha apar
 transparent pixels into the edge, seen as a fringe.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,16 @@ class Cutout:
     def size(self):
         """(width, height) [pixels]."""
         return self.alpha.shape[1], self.alpha.shape[0]
+
+    @functools.cached_property
+    def keep(self):
+        """(H, W, 3) float32: how much of the background stays, 1 - alpha, once for each channel."""
+        return np.repeat((np.float32(1) - self.alpha)[..., None], 3, axis=2)
+
+    @property
+    def nbytes(self):
+        """Bytes in memory, with `keep`."""
+        return 2 * self.colour.nbytes + self.alpha.nbytes + self.alpha8.nbytes
 
     def mirrored(self):
         """The same cut-out, left and right exchanged."""

@@ -20,6 +20,7 @@ AREA_BINS = 100  # bins of 1 % of the canvas
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 METRE_BIN_M = Fraction(1, 1000)
 METRE_PLOT_BINS_MM = 50  # stats.json shows metres in bins of 5 cm; the footers keep each millimetre
+_ONCE = np.ones(1, np.int64)
 CONSOLIDATE_AT = 1 << 18  # sparse entries that are kept before equal bins are added up (4 MB)
 
 
@@ -74,7 +75,7 @@ class Tally:
         for name in self.SPARSE:
             setattr(self, name, Sparse())
 
-    def add(self, image, mask, inside, depth=None, millimetres=None):
+    def add(self, image, mask, inside, depth=None, millimetres=None, box=None):
         """Count one row.
 
         Args:
@@ -83,18 +84,19 @@ class Tally:
             inside: (S, S) uint8, not zero inside the mask.
             depth: (S, S) uint8 or uint16, decoded, or None.
             millimetres: (levels,) int64, whole millimetres at each level, or None for relative depth.
+            box: x, y, width, height of the smallest box around `inside` [pixels], or None to look for it.
         """
         if self.size not in (0, mask.shape[0]):
             raise ValueError(f"rows of {mask.shape[0]} px and of {self.size} px in one tally")
         self.rows, self.size = self.rows + 1, mask.shape[0]
-        box = _box_of(inside)  # nothing outside of it is inside the mask
+        box = _slices(cv2.boundingRect(inside) if box is None else box)  # nothing outside of it is inside the mask
         for channel in range(3):
             self.image[channel] += _count(image, channel)
             self.image_inside[channel] += _count(image[box], channel, inside[box])
-        part = mask[box if inside is mask else _box_of(mask)]
+        part = mask[box if inside is mask else _slices(cv2.boundingRect(mask))]
         self.mask += _count(part, 0)
         self.mask[0] += mask.size - part.size
-        self.area.add(np.array([cv2.countNonZero(inside)]), np.ones(1, np.int64))
+        self.area.add(np.array([cv2.countNonZero(inside[box])]), _ONCE)
         if self._heat_px is None:
             self._heat_px = np.zeros(mask.shape, np.int64)
         self._heat_px[box] += inside[box] > 0
@@ -177,9 +179,8 @@ class Tally:
     __hash__ = None
 
 
-def _box_of(mask):
-    """The slices of the smallest box around what isn't zero in an (H, W) uint8 array."""
-    x, y, width, height = cv2.boundingRect(mask)
+def _slices(box):
+    x, y, width, height = box
     return slice(y, y + height), slice(x, x + width)
 
 

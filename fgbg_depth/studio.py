@@ -45,17 +45,13 @@ class _Bounded:
         return value
 
 
-def _cutout_bytes(cutout):
-    return cutout.colour.nbytes + cutout.alpha.nbytes + cutout.alpha8.nbytes
-
-
 class CutoutMaker:
     """Cut-outs of a set's foregrounds at any size, mirrored or not."""
 
     def __init__(self, foregrounds, reader):
         """Args: foregrounds: PlanAssets by position; reader: asset_tables.AssetReader of them."""
         self._foregrounds, self._reader = foregrounds, reader
-        self._cutouts = _Bounded(CUTOUT_CACHE_BYTES, _cutout_bytes)
+        self._cutouts = _Bounded(CUTOUT_CACHE_BYTES, lambda cutout: cutout.nbytes)
         self._sources = _Bounded(SOURCE_CACHE_BYTES, lambda array: array.nbytes)
 
     def get(self, position, size, flipped=False):
