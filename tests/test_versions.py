@@ -146,10 +146,12 @@ words = st.text(st.characters(blacklist_categories=["Cs", "Cc"], blacklist_chara
 @given(st.lists(st.tuples(versions, words, words), max_size=5))
 def test_the_list_of_versions_is_read_as_it_is_written(items):
     entries = [Entry(str(v), "2026-03-04", sentence(f"a {reason}".strip(), message)) for v, reason, message in items]
-    body = with_entries("# A set\n\nText.\n", entries)
+    body = with_entries("# A set\n\nText.\n", entries, "user/set")
     assert entries_of(body) == entries
-    assert with_entries(body, entries) == body
-    assert entries_of(with_entries(body, [])) == []
+    if entries:
+        assert f'load_dataset("user/set", revision="{entries[0].version}")' in body
+    assert with_entries(body, entries, "user/set") == body
+    assert entries_of(with_entries(body, [], "user/set")) == []
 
 
 def test_a_message_of_several_lines_becomes_one_paragraph():

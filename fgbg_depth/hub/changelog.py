@@ -3,6 +3,8 @@
     <!-- fgbg-depth:begin changelog -->
     ## Versions
 
+    `load_dataset("user/set", revision="v1.1.0")` loads the newest one; all of them can be loaded for ever.
+
     **v1.1.0** (2026-05-04): 120 rows were added. More rooms with windows.
 
     **v1.0.0** (2026-02-01): it is the first version.
@@ -36,13 +38,20 @@ def entries_of(body):
     return [Entry(*match.groups()) for match in _ENTRY.finditer(text)]
 
 
-def with_entries(body, entries):
-    """A card's body with these entries; the part is added at the end when it is missing."""
-    text = "\n" + "\n\n".join([HEADING, *(f"**{e.version}** ({e.date}): {e.words}" for e in entries)]) + "\n" if entries else "\n"
+def with_entries(body, entries, repo_id):
+    """A card's body with these entries, the newest first; the part is added at the end when it is missing."""
+    text = "\n"
+    if entries:
+        paragraphs = [HEADING, _how_to_load(repo_id, entries[0]), *(f"**{e.version}** ({e.date}): {e.words}" for e in entries)]
+        text = "\n" + "\n\n".join(paragraphs) + "\n"
     segments = split_parts(body)
     if any(s.name == PART for s in segments):
         return join_parts(Segment(PART, text) if s.name == PART else s for s in segments)
     return body.rstrip() + "\n\n" + Segment(PART, text).render() + "\n"
+
+
+def _how_to_load(repo_id, newest):
+    return f'`load_dataset("{repo_id}", revision="{newest.version}")` loads the newest one; all of them can be loaded for ever.'
 
 
 def sentence(reason, message=""):

@@ -108,7 +108,7 @@ def plan_release(folder, manifest, files, remote, snapshot, wish):
     decision = decide_version(snapshot.latest, level, reason, wish.version)
     entry = Entry(str(decision.version), wish.day(), sentence(decision.reason, wish.message))
     metadata, body = split_card(card)
-    text = compose(metadata, with_entries(body, [entry, *entries]), card)
+    text = compose(metadata, with_entries(body, [entry, *entries], remote.repo_id), card)
     files[CARD_NAME] = from_bytes(CARD_NAME, text.encode())
     difference = compare(files, snapshot.files, known)
     return Release(difference, files, decision, entry, snapshot.latest, snapshot.head, tuple(notes))
@@ -216,7 +216,7 @@ def _merged_card(folder, files, remote, snapshot, wish):
         metadata, body = merge_cards(base, ours, theirs, wish.card)
         lost = edited_parts(remote.card(snapshot.released), theirs) if snapshot.released else []
         notes += [f"the generated part {name!r} of the card was edited on the Hub; it is made again from the data" for name in lost]
-    return compose(metadata, with_entries(body, entries), theirs, ours), entries, notes
+    return compose(metadata, with_entries(body, entries, remote.repo_id), theirs, ours), entries, notes
 
 
 def _common_card(folder, body, remote, snapshot):

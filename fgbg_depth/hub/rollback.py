@@ -127,4 +127,4 @@ def _card(remote, snapshot, target, entry):
     text = remote.card(target)
     metadata, body = split_card(text)
     entries = [entry, *entries_of_card(remote.card(snapshot.head))]
-    return from_bytes(CARD_NAME, compose(metadata, with_entries(body, entries), text).encode())
+    return from_bytes(CARD_NAME, compose(metadata, with_entries(body, entries, remote.repo_id), text).encode())
