@@ -1,6 +1,7 @@
 """The loading script: imported under the newest `datasets`, and by path under 3.6, it yields what plain loading yields."""
 
 import ast
+import contextlib
 import json
 import shutil
 import subprocess
@@ -10,9 +11,9 @@ from pathlib import Path
 import fsspec
 import pyarrow.parquet as pq
 import pytest
-import read_only_hub
 from datasets import DatasetDict, DownloadMode, load_dataset
 from describe_rows import describe
+from hub import HubServer
 from old_datasets import ask_old_datasets
 from small_sets import NAMES, append_to, has_depth, planned_keys, small_set
 
@@ -222,6 +223,7 @@ import json, sys
 sys.path[:0] = sys.argv[1:3]
 from builder.fgbg_depth import FgbgDepth
 from describe_rows import describe
+from hub import HubServer
 builder = FgbgDepth(data_dir=sys.argv[3])
 streamed = {split: describe(data) for split, data in builder.as_streaming_dataset().items()}
 builder.download_and_prepare()
@@ -229,11 +231,21 @@ json.dump([streamed, {split: describe(data) for split, data in builder.as_datase
 """
 
 
+@contextlib.contextmanager
+def plain_set_on_a_hub(folder):
+    """A hub with the set "plain" as v1.0.0 of alice/set."""
+    with HubServer(folder / "hub") as hub:
+        repo = hub.create_repo("alice/set")
+        repo.write_folder(small_set("plain"))
+        repo.tag("v1.0.0")
+        yield hub
+
+
 def test_a_set_on_the_hub_is_streamed_and_downloaded(tmp_path, plain_answers):
     answers = tmp_path / "answers.json"
-    with read_only_hub.serve(small_set("plain")) as endpoint:
-        variables = {"HOME": str(tmp_path), "HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": endpoint}
-        url = f"hf://datasets/{read_only_hub.REPO_ID}@v1.0.0"
+    with plain_set_on_a_hub(tmp_path) as hub:
+        variables = {"HOME": str(tmp_path), **hub.env(tmp_path / "hf", token=None)}
+        url = "hf://datasets/alice/set@v1.0.0"
         command = [sys.executable, "-c", HUB_PROGRAM, str(ROOT), str(ROOT / "tests"), url, str(answers)]
         subprocess.run(command, env=variables, check=True, timeout=300, capture_output=True)
     expected = plain_answers("plain", "default")
@@ -394,10 +406,10 @@ def test_by_path_under_3_6_a_missing_data_dir_is_said(old_answers):
 
 
 def test_by_path_under_3_6_a_set_on_the_hub_or_behind_http_is_read(tmp_path, plain_answers):
-    with read_only_hub.serve(small_set("plain")) as endpoint:
-        urls = [f"hf://datasets/{read_only_hub.REPO_ID}@v1.0.0", f"{endpoint}/datasets/{read_only_hub.REPO_ID}/resolve/main"]
+    with plain_set_on_a_hub(tmp_path) as hub:
+        urls = ["hf://datasets/alice/set@v1.0.0", f"{hub.endpoint}/datasets/alice/set/resolve/main"]
         jobs = [{**script_job("plain", "default"), "data_dir": url, "streaming": s} for url in urls for s in (False, True)]
-        answers = ask_old_datasets(jobs, tmp_path, HF_ENDPOINT=endpoint, HF_HUB_OFFLINE="0")
+        answers = ask_old_datasets(jobs, tmp_path, HF_ENDPOINT=hub.endpoint, HF_HUB_OFFLINE="0")
     expected = {split: answer["rows"] for split, answer in plain_answers("plain", "default").items()}
     for answer in answers:
         assert {split: found["rows"] for split, found in answer.items()} == expected
