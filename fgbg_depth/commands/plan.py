@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 
+from ..asset_tables import KINDS
 from ..estimate import measure_rows
 from ..prepare import prepare
 from ..produce import usable_cores
@@ -38,6 +39,7 @@ def summary(prepared, cost, workers):
     shards = plan.shards()
     todo = [shard for shard in shards if not (prepared.folder / shard.name).is_file()]
     rows_left = sum(map(len, todo))
+    there, coming = _asset_bytes(prepared)
     by_split = Counter()
     for (_, split), rows in plan.rows.items():
         by_split[split] += len(rows)
@@ -52,8 +54,8 @@ def summary(prepared, cost, workers):
         "cells_left_out": sum(plan.left_out.values()),
         "shards": len(shards),
         "shards_to_make": len(todo),
-        "bytes": round(cost.bytes_per_row * plan.num_rows),
-        "bytes_to_write": round(cost.bytes_per_row * rows_left),
+        "bytes": there + coming + round(cost.bytes_per_row * plan.num_rows),
+        "bytes_to_write": coming + round(cost.bytes_per_row * rows_left),
         "seconds": round(cost.start_s + rows_left * cost.seconds_per_row / max(1, min(workers, len(todo) or 1)), 1),
         "workers": workers,
         "recipe_digest": prepared.digest,
@@ -61,6 +63,16 @@ def summary(prepared, cost, workers):
         "skipped": [{"file": file, "reason": reason} for file, reason in work.skipped],
         "notes": list(work.notes),
     }
+
+
+def _asset_bytes(prepared):
+    """Bytes of the asset tables that are there, and about those of the tables to come, which hold the source files."""
+    work, there, coming = prepared.work, 0, 0
+    for kind in KINDS:
+        tables = {entry.table for entry in work.entries[kind] if entry.table}
+        there += sum(path.stat().st_size for path in tables)
+        coming += sum(asset.path.stat().st_size for asset in work.newcomers[kind].values())
+    return there, coming
 
 
 def _print(table, prepared):
