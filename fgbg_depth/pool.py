@@ -151,6 +151,8 @@ def _live(pipe, task):
         with contextlib.suppress(ConnectionError):  # when the parent is gone, which is an error too, nobody is left to tell
             pipe.send(("error", type(error).__name__, str(error), traceback.format_exc()))
         sys.exit(FAILED)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what libraries do at the end isn't disturbed either
 
 
 def _leave(*_):

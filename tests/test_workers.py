@@ -1,5 +1,6 @@
 """Worker processes: what they hand back, how their errors arrive, and how they end."""
 
+import atexit
 import os
 import signal
 import threading
@@ -59,6 +60,21 @@ class Broken:
         raise WeightsError("no weights")
 
 
+@dataclass(frozen=True)
+class SlowToLeave:
+    """A task whose workers have something to do when they leave, as some libraries do."""
+
+    folder: Path
+
+    def open(self):
+        atexit.register(self._leave)
+        return lambda number, say: number
+
+    def _leave(self):
+        time.sleep(0.3)
+        (self.folder / f"left-{os.getpid()}").touch()
+
+
 def squares(numbers, num_workers, folder, **options):
     results, said = {}, []
     run_pool(Squares(folder, **options), numbers, num_workers, results.__setitem__, said.append, "Try again")
@@ -78,6 +94,12 @@ def test_every_item_is_worked_on_once(num_workers, processes, tmp_path):
 def test_nothing_to_do_starts_nothing(tmp_path):
     assert squares([], 4, tmp_path) == ({}, [])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_workers_that_are_done_may_leave_in_their_own_time(tmp_path, capfd):
+    run_pool(SlowToLeave(tmp_path), [1, 2, 3], 2, lambda *_: None)
+    assert len(list(tmp_path.glob("left-*"))) == 2
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize(("number", "kind", "words"), [(13, PlanError, "^thirteen$"), (17, StorageError, "^seventeen: no room$")])
