@@ -22,6 +22,10 @@ SAMPLES = ROOT / "fgbg_depth" / "samples"
 # Pictures, rooms and reference weights that are too large for the repository.
 SHARED = Path(os.environ.get("FGBG_DEPTH_SHARED") or ROOT.parent / "shared")
 
+# Helpers tell what an assertion compared, as tests do; fixtures that several files share have modules of their own.
+pytest.register_assert_rewrite("card_texts", "densedepth.command", "exact_pixels", "old_datasets", "publishing", "real_runs", "verify_sets")
+pytest_plugins = ("hub_fixtures", "set_fixtures")
+
 
 def run_cli(*words, check=True, **options):
     """Run `python -m fgbg_depth ...` as a process of its own; returns the CompletedProcess with text output."""

@@ -59,6 +59,21 @@ def ask_old_datasets(jobs, folder, **environment):
     return json.loads(answers.read_text(encoding="utf-8"))
 
 
+def assert_same_answer(answer, expected, features):
+    """An answer agrees with what today's plain loading gives.
+
+    Args:
+        answer: {split: description} by `datasets` 3.6.
+        expected: the same by the newest version.
+        features: those that the schema says; the two versions write them differently.
+    """
+    assert list(answer) == list(expected)
+    for split, found in answer.items():
+        assert found["features"] == features
+        assert found["rows"] == expected[split]["rows"]
+        assert found["pictures"] == expected[split]["pictures"]
+
+
 def _run(command, timeout=INSTALL_SECONDS, **options):
     options.setdefault("env", _clean_environment())
     done = subprocess.run(command, timeout=timeout, capture_output=True, text=True, check=False, **options)

@@ -49,6 +49,17 @@ def exif(orientation=None, **texts):
     return block
 
 
+def assert_same_pixels(found, expected):
+    """Equal pixels in a plain uint8 array."""
+    assert found.dtype == np.uint8 and found.flags.c_contiguous
+    np.testing.assert_array_equal(found, expected)
+
+
+def eight_bits(values):
+    """16-bit levels rounded to 8 bits."""
+    return np.rint(values.astype(np.float64) * 255 / 65535).astype(np.uint8)
+
+
 def png_chunk(code, body):
     return struct.pack(">I", len(body)) + code + body + struct.pack(">I", zlib.crc32(code + body))
 

@@ -4,10 +4,16 @@ Functions of the first part run in the client's process (see hub.RealClient), wh
 """
 
 import functools
+import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
+
+from hub import ClientError
 
 REPO = "alice/set"
 TODAY = "2026-03-04"
@@ -114,6 +120,13 @@ def second_set():
     return folder
 
 
+def start_publish(hub, folder, repo, home, num_threads):
+    """A process of `fgbg-depth publish` against the hub, with caches of its own; its output is text in pipes."""
+    command = [sys.executable, "-m", "fgbg_depth", "publish", str(folder), "--repo", repo, "--trust", "--threads", str(num_threads)]
+    env = {**os.environ, **hub.env(home)}
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
 def copy_of(folder, target):
     """A copy that may be changed."""
     shutil.copytree(folder, target)
@@ -157,6 +170,32 @@ def assert_same_as_folder(repo, folder, revision="main"):
     assert paths == set(repo.files(revision)) - {".gitattributes"}
     for path in paths:
         assert repo.read(path, revision) == (folder / path).read_bytes(), path
+
+
+def refused(client, *args, **words):
+    """The ClientError of a publish that must not go well."""
+    try:
+        client.run(publish_set, *args, **words)
+    except ClientError as error:
+        return error
+    raise AssertionError("it was published")
+
+
+def writes(hub, mark):
+    """Requests since a mark that could change something."""
+    return [e for e in hub.log.filter(since=mark) if e.method not in ("GET", "HEAD") and not e.path.endswith("/validate-yaml")]
+
+
+def sent(hub, mark):
+    """sha256 of the large objects that arrived since a mark, each once."""
+    uploads = hub.log.blob_uploads(mark)
+    assert set(uploads.values()) <= {1}, "a blob was sent twice"
+    return {sha for sha, _ in uploads}
+
+
+def shas(folder, *paths):
+    """sha256 of some files."""
+    return {hashlib.sha256((folder / path).read_bytes()).hexdigest() for path in paths}
 
 
 def rewind(repo, state, large):

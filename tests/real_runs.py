@@ -1,6 +1,7 @@
 """Real runs of the command line on small pictures made by code, and the folders that they leave.
 
-`Pictures` are two source folders; `run` is one whole process of `python -m fgbg_depth`; `tree` is every byte of a folder.
+`Pictures` are two source folders; `generate` makes the words of a command; `run` is one whole process of `python -m fgbg_depth`;
+`tree` is every byte of a folder.
 """
 
 import contextlib
@@ -193,6 +194,21 @@ def call_good(*arguments):
     ended = call(*arguments)
     assert ended.code == 0, ended.err
     return ended
+
+
+def generate(pictures, folder, recipe=PLAIN, *flags, workers=1):
+    """The words of a quiet `generate`, for `run`, `call` and `start`."""
+    return ("generate", *pictures.flags, "--out", folder, *recipe, "--workers", workers, "--quiet", *flags)
+
+
+def refused(arguments, folder, *words, code=1):
+    """The run ends with an exit code, says all the words and changes nothing in the folder."""
+    before, ids = tree(folder), identities(folder)
+    ended = call(*arguments)
+    assert ended.code == code, ended.err
+    for word in words:
+        assert str(word) in ended.err, ended.err
+    assert tree(folder) == before and identities(folder) == ids
 
 
 # --- folders ---

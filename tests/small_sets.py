@@ -15,6 +15,7 @@ import tempfile
 import weakref
 from pathlib import Path
 
+from fgbg_depth import schema
 from fgbg_depth.config import Recipe
 from fgbg_depth.generate import generate
 from fgbg_depth.prepare import Options, prepare
@@ -40,6 +41,7 @@ RECIPES = {
     "metric16": {"placements": 1, "depth_encoding": "metric16"},
     "unscaled": {"placements": 1},
 }
+EVERY_TABLE = [(name, config) for name in NAMES for config in schema.CONFIGS]
 
 
 class _Home:

@@ -14,9 +14,11 @@ from real_runs import (
     call,
     call_good,
     data_files,
+    generate,
     identities,
     make_pictures,
     read_rows,
+    refused,
     tree,
 )
 
@@ -28,44 +30,22 @@ NEW_BACKGROUNDS, NEW_FOREGROUNDS = (NUM_BACKGROUNDS, NUM_BACKGROUNDS + 1), (NUM_
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    return make_pictures(tmp_path_factory.mktemp("pictures"))
-
-
-@pytest.fixture(scope="module")
-def more_pictures(tmp_path_factory):
-    return make_pictures(tmp_path_factory.mktemp("more"), range(NUM_BACKGROUNDS + 2), range(NUM_FOREGROUNDS + 1))
-
-
-@pytest.fixture(scope="module")
-def base(pictures, tmp_path_factory):
-    """A finished set of one batch; copied before it is changed."""
-    folder = tmp_path_factory.mktemp("base") / "set"
-    call_good(*generate(pictures, folder))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def appended(base, more_pictures, tmp_path_factory):
+def appended(plain_set, more_pictures, tmp_path_factory):
     """A finished set of two batches."""
     folder = tmp_path_factory.mktemp("appended") / "set"
-    shutil.copytree(base, folder)
+    shutil.copytree(plain_set, folder)
     call_good(*generate(more_pictures, folder), "--append")
     return folder
 
 
 @pytest.fixture
-def copy_of_base(base, tmp_path):
-    return shutil.copytree(base, tmp_path / "set")
+def copy_of_plain_set(plain_set, tmp_path):
+    return shutil.copytree(plain_set, tmp_path / "set")
 
 
 @pytest.fixture
 def copy_of_appended(appended, tmp_path):
     return shutil.copytree(appended, tmp_path / "set")
-
-
-def generate(pictures, folder, recipe=PLAIN):
-    return ("generate", *pictures.flags, "--out", folder, *recipe, "--workers", 1, "--quiet")
 
 
 def assets(folder, kind):
@@ -81,29 +61,19 @@ def cells(rows):
     return {(row["background"], row["foreground"], row["flipped"]) for row in rows}
 
 
-def refused(arguments, folder, *words, code=1):
-    """The run says all the words and changes nothing."""
-    before, ids = tree(folder), identities(folder)
-    ended = call(*arguments)
-    assert ended.code == code, ended.err
-    for word in words:
-        assert str(word) in ended.err, ended.err
-    assert tree(folder) == before and identities(folder) == ids
-
-
 # --- what an append adds ---
 
 
-def test_an_append_leaves_every_old_file_as_it_is(base, appended):
-    old, new = tree(base), tree(appended)
+def test_an_append_leaves_every_old_file_as_it_is(plain_set, appended):
+    old, new = tree(plain_set), tree(appended)
     tables = [name for name in old if name.endswith(".parquet")]
     assert tables and all(new[name] == old[name] for name in tables)
     added = {name for name in new if name.endswith(".parquet")} - set(tables)
     assert added and all("/b001" in name for name in added)
 
 
-def test_an_append_makes_the_cells_that_have_a_new_asset(base, appended):
-    old_b, old_f = set(assets(base, "background")), set(assets(base, "foreground"))
+def test_an_append_makes_the_cells_that_have_a_new_asset(plain_set, appended):
+    old_b, old_f = set(assets(plain_set, "background")), set(assets(plain_set, "foreground"))
     all_b, all_f = set(assets(appended, "background")), set(assets(appended, "foreground"))
     assert (len(all_b), len(all_f)) == (NUM_BACKGROUNDS + 2, NUM_FOREGROUNDS + 1)
     rows = [row for row in read_rows(appended) if "/b001" in row["file"]]
@@ -114,9 +84,9 @@ def test_an_append_makes_the_cells_that_have_a_new_asset(base, appended):
     assert set(counts.values()) == {1} and len(counts) == len(everything) * PLACEMENTS
 
 
-def test_old_assets_keep_id_split_and_batch(base, appended):
+def test_old_assets_keep_id_split_and_batch(plain_set, appended):
     for kind in ("background", "foreground"):
-        old, new = assets(base, kind), assets(appended, kind)
+        old, new = assets(plain_set, kind), assets(appended, kind)
         assert {asset_id: new[asset_id] for asset_id in old} == old
         assert {new[asset_id]["batch"] for asset_id in set(new) - set(old)} == {1}
 
@@ -128,13 +98,13 @@ def test_rows_are_in_the_split_of_their_background(appended):
     assert {row["split"] for row in assets(appended, "foreground").values()} == {"all"}
 
 
-def test_a_folder_of_newcomers_alone_gives_the_same_bytes(copy_of_base, appended, tmp_path):
+def test_a_folder_of_newcomers_alone_gives_the_same_bytes(copy_of_plain_set, appended, tmp_path):
     newcomers = make_pictures(tmp_path / "new", NEW_BACKGROUNDS, NEW_FOREGROUNDS)
-    call_good(*generate(newcomers, copy_of_base), "--append")
-    assert tree(copy_of_base) == tree(appended)
+    call_good(*generate(newcomers, copy_of_plain_set), "--append")
+    assert tree(copy_of_plain_set) == tree(appended)
     # and the same command again finds nothing to do
-    call_good(*generate(newcomers, copy_of_base), "--append")
-    assert tree(copy_of_base) == tree(appended)
+    call_good(*generate(newcomers, copy_of_plain_set), "--append")
+    assert tree(copy_of_plain_set) == tree(appended)
 
 
 def test_batches_can_follow_each_other(copy_of_appended, more_pictures, tmp_path):
@@ -158,10 +128,10 @@ def test_batches_can_follow_each_other(copy_of_appended, more_pictures, tmp_path
     assert {row["background"] for row in new_rows} == {"room_91"} and len(new_rows) == num_f * 2 * PLACEMENTS
 
 
-def test_an_append_with_nothing_new_changes_nothing(copy_of_base, base, pictures):
-    ended = call_good(*generate(pictures, copy_of_base), "--append")
+def test_an_append_with_nothing_new_changes_nothing(copy_of_plain_set, plain_set, pictures):
+    ended = call_good(*generate(pictures, copy_of_plain_set), "--append")
     assert "nothing had to be made" in ended.out
-    assert tree(copy_of_base) == tree(base)
+    assert tree(copy_of_plain_set) == tree(plain_set)
 
 
 def test_an_append_to_nothing_is_wrong_use(pictures, tmp_path):
@@ -170,14 +140,14 @@ def test_an_append_to_nothing_is_wrong_use(pictures, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_old_assets_keep_their_ids_when_stems_clash(copy_of_base, base, pictures, tmp_path):
+def test_old_assets_keep_their_ids_when_stems_clash(copy_of_plain_set, plain_set, pictures, tmp_path):
     clash = pictures.copy(tmp_path / "clash")
     (clash.backgrounds / "a").mkdir()
     add_background(clash.backgrounds / "a", 60, "room_00.png")  # sorts before the old room_00.png
     add_foreground(clash.foregrounds, 61, "BLOB_01.png")
-    call_good(*generate(clash, copy_of_base), "--append")
+    call_good(*generate(clash, copy_of_plain_set), "--append")
     for kind, stem in (("background", "room_00"), ("foreground", "blob_01")):
-        old, new = assets(base, kind), assets(copy_of_base, kind)
+        old, new = assets(plain_set, kind), assets(copy_of_plain_set, kind)
         assert {asset_id: new[asset_id] for asset_id in old} == old
         (added,) = set(new) - set(old)
         assert added == f"{stem}-{new[added]['sha256'][:8]}"
@@ -220,95 +190,95 @@ def test_held_out_foregrounds_meet_backgrounds_of_their_split_only(pictures, mor
 
 @pytest.mark.parametrize("flags", [(), ("--append",)])
 @pytest.mark.parametrize("kind", ["background", "foreground"])
-def test_a_batch_with_one_of_its_tables_goes_on(kind, flags, copy_of_base, appended, more_pictures):
-    shutil.copy(appended / f"{kind}s" / "b001.parquet", copy_of_base / f"{kind}s")
-    call_good(*generate(more_pictures, copy_of_base), *flags)
-    assert tree(copy_of_base) == tree(appended)
+def test_a_batch_with_one_of_its_tables_goes_on(kind, flags, copy_of_plain_set, appended, more_pictures):
+    shutil.copy(appended / f"{kind}s" / "b001.parquet", copy_of_plain_set / f"{kind}s")
+    call_good(*generate(more_pictures, copy_of_plain_set), *flags)
+    assert tree(copy_of_plain_set) == tree(appended)
 
 
-def test_a_batch_that_was_begun_with_other_pictures_is_refused(copy_of_base, appended, more_pictures, pictures, tmp_path):
-    shutil.copy(appended / "backgrounds" / "b001.parquet", copy_of_base / "backgrounds")
+def test_a_batch_that_was_begun_with_other_pictures_is_refused(copy_of_plain_set, appended, more_pictures, pictures, tmp_path):
+    shutil.copy(appended / "backgrounds" / "b001.parquet", copy_of_plain_set / "backgrounds")
     words = ("batch 1 was begun with other pictures", "delete backgrounds/b001.parquet and foregrounds/b001.parquet")
     grown = more_pictures.copy(tmp_path / "grown")
     add_foreground(grown.foregrounds, 90)
-    refused((*generate(grown, copy_of_base), "--append"), copy_of_base, *words)
-    refused((*generate(pictures, copy_of_base), "--append"), copy_of_base, *words)
+    refused((*generate(grown, copy_of_plain_set), "--append"), copy_of_plain_set, *words)
+    refused((*generate(pictures, copy_of_plain_set), "--append"), copy_of_plain_set, *words)
 
 
-def test_the_first_batch_goes_on_with_one_of_its_tables(base, pictures, more_pictures, tmp_path):
+def test_the_first_batch_goes_on_with_one_of_its_tables(plain_set, pictures, more_pictures, tmp_path):
     (tmp_path / "set" / "backgrounds").mkdir(parents=True)
-    shutil.copy(base / "backgrounds" / "b000.parquet", tmp_path / "set" / "backgrounds")
+    shutil.copy(plain_set / "backgrounds" / "b000.parquet", tmp_path / "set" / "backgrounds")
     refused(generate(more_pictures, tmp_path / "set"), tmp_path / "set", "batch 0 was begun with other pictures")
     call_good(*generate(pictures, tmp_path / "set"))
-    assert tree(tmp_path / "set") == tree(base)
+    assert tree(tmp_path / "set") == tree(plain_set)
 
 
 # --- pictures that changed ---
 
 
-def test_new_pictures_without_append_are_refused(copy_of_base, more_pictures):
+def test_new_pictures_without_append_are_refused(copy_of_plain_set, more_pictures):
     words = ("2 new or changed backgrounds (room_07.png, room_08.png)", "1 new or changed foregrounds (blob_03.png)", "--append")
-    refused(generate(more_pictures, copy_of_base), copy_of_base, *words)
+    refused(generate(more_pictures, copy_of_plain_set), copy_of_plain_set, *words)
 
 
-def test_a_missing_picture_is_refused(copy_of_base, pictures, tmp_path):
+def test_a_missing_picture_is_refused(copy_of_plain_set, pictures, tmp_path):
     fewer = pictures.copy(tmp_path / "fewer")
     (fewer.backgrounds / "room_03.png").unlink()
-    refused(generate(fewer, copy_of_base), copy_of_base, "1 missing backgrounds (room_03.png)", "Restore")
+    refused(generate(fewer, copy_of_plain_set), copy_of_plain_set, "1 missing backgrounds (room_03.png)", "Restore")
 
 
-def test_a_changed_picture_is_refused(copy_of_base, pictures, tmp_path):
+def test_a_changed_picture_is_refused(copy_of_plain_set, pictures, tmp_path):
     changed = pictures.copy(tmp_path / "changed")
     add_foreground(changed.foregrounds, 77, "blob_01.png")
     words = ("1 new or changed foregrounds (blob_01.png)", "1 missing foregrounds (blob_01.png)")
-    refused(generate(changed, copy_of_base), copy_of_base, *words)
+    refused(generate(changed, copy_of_plain_set), copy_of_plain_set, *words)
 
 
-def test_a_renamed_picture_is_the_same_picture(copy_of_base, base, pictures, tmp_path):
+def test_a_renamed_picture_is_the_same_picture(copy_of_plain_set, plain_set, pictures, tmp_path):
     renamed = pictures.copy(tmp_path / "renamed")
     (renamed.backgrounds / "room_03.png").rename(renamed.backgrounds / "another.png")
-    call_good(*generate(renamed, copy_of_base))
-    assert tree(copy_of_base) == tree(base)
+    call_good(*generate(renamed, copy_of_plain_set))
+    assert tree(copy_of_plain_set) == tree(plain_set)
 
 
-def test_new_words_about_old_pictures_are_noted(copy_of_base, base, pictures, tmp_path):
+def test_new_words_about_old_pictures_are_noted(copy_of_plain_set, plain_set, pictures, tmp_path):
     told = pictures.copy(tmp_path / "told")
     (told.foregrounds / "SOURCES.csv").write_text("file,licence\nblob_01.png,CC0-1.0\n")
-    ended = call_good(*generate(told, copy_of_base))
+    ended = call_good(*generate(told, copy_of_plain_set))
     assert "SOURCES.csv has changed for 1 foregrounds (blob_01.png)" in ended.err
-    assert tree(copy_of_base) == tree(base)
+    assert tree(copy_of_plain_set) == tree(plain_set)
 
 
 # --- files that are gone, damaged or strange ---
 
 
-def test_a_deleted_table_is_made_again_with_the_same_bytes(copy_of_base, base, pictures):
+def test_a_deleted_table_is_made_again_with_the_same_bytes(copy_of_plain_set, plain_set, pictures):
     for name in ("data/train/b000-00001.parquet", "metadata/test/b000.parquet", "foregrounds/b000.parquet"):
-        others = {path: identity for path, identity in identities(copy_of_base).items() if path != name}
-        (copy_of_base / name).unlink()
-        call_good(*generate(pictures, copy_of_base))
-        assert tree(copy_of_base) == tree(base)
-        assert others.items() <= identities(copy_of_base).items()
+        others = {path: identity for path, identity in identities(copy_of_plain_set).items() if path != name}
+        (copy_of_plain_set / name).unlink()
+        call_good(*generate(pictures, copy_of_plain_set))
+        assert tree(copy_of_plain_set) == tree(plain_set)
+        assert others.items() <= identities(copy_of_plain_set).items()
 
 
-def test_only_rows_of_missing_shards_are_made(copy_of_base, base, pictures):
-    name = data_files(base)[0]
-    footer = read_footer(base / name)
-    (copy_of_base / name).unlink()
-    ended = call_good(*generate(pictures, copy_of_base))
+def test_only_rows_of_missing_shards_are_made(copy_of_plain_set, plain_set, pictures):
+    name = data_files(plain_set)[0]
+    footer = read_footer(plain_set / name)
+    (copy_of_plain_set / name).unlink()
+    ended = call_good(*generate(pictures, copy_of_plain_set))
     assert f"({footer.stop - footer.start:,} made now)" in ended.out
 
 
 @pytest.mark.parametrize("name", ["data/train/b000-00001.parquet", "metadata/train/b000.parquet"])
 @pytest.mark.parametrize("damage", ["cut", "empty", "text"])
-def test_a_damaged_table_is_named_and_can_be_made_again(name, damage, copy_of_base, base, pictures):
-    path = copy_of_base / name
+def test_a_damaged_table_is_named_and_can_be_made_again(name, damage, copy_of_plain_set, plain_set, pictures):
+    path = copy_of_plain_set / name
     data = path.read_bytes()
     path.write_bytes({"cut": data[: len(data) // 2], "empty": b"", "text": b"words" * 100}[damage])
-    refused(generate(pictures, copy_of_base), copy_of_base, path, "Delete this file and run the same command again")
+    refused(generate(pictures, copy_of_plain_set), copy_of_plain_set, path, "Delete this file and run the same command again")
     path.unlink()
-    call_good(*generate(pictures, copy_of_base))
-    assert tree(copy_of_base) == tree(base)
+    call_good(*generate(pictures, copy_of_plain_set))
+    assert tree(copy_of_plain_set) == tree(plain_set)
 
 
 def test_the_tables_that_later_batches_stand_on_must_be_there(copy_of_appended, appended, more_pictures):
@@ -323,10 +293,10 @@ def test_the_tables_that_later_batches_stand_on_must_be_there(copy_of_appended, 
     assert tree(copy_of_appended) == tree(appended)
 
 
-def test_a_damaged_asset_table_is_named(copy_of_base, pictures):
-    path = copy_of_base / "foregrounds" / "b000.parquet"
+def test_a_damaged_asset_table_is_named(copy_of_plain_set, pictures):
+    path = copy_of_plain_set / "foregrounds" / "b000.parquet"
     path.write_bytes(path.read_bytes()[:-100])
-    refused(generate(pictures, copy_of_base), copy_of_base, path)
+    refused(generate(pictures, copy_of_plain_set), copy_of_plain_set, path)
 
 
 @pytest.mark.parametrize(
@@ -339,23 +309,23 @@ def test_a_damaged_asset_table_is_named(copy_of_base, pictures):
         ("data/train/b000-00001.parquet", "data/train/b000-00000.parquet", "belongs to another recipe or asset list"),
     ],
 )
-def test_a_table_that_is_not_of_this_set_is_refused(source, target, words, copy_of_base, pictures):
-    (copy_of_base / target).parent.mkdir(exist_ok=True)
-    shutil.copy(copy_of_base / source, copy_of_base / target)
-    refused(generate(pictures, copy_of_base), copy_of_base, copy_of_base / target, words)
+def test_a_table_that_is_not_of_this_set_is_refused(source, target, words, copy_of_plain_set, pictures):
+    (copy_of_plain_set / target).parent.mkdir(exist_ok=True)
+    shutil.copy(copy_of_plain_set / source, copy_of_plain_set / target)
+    refused(generate(pictures, copy_of_plain_set), copy_of_plain_set, copy_of_plain_set / target, words)
 
 
-def test_asset_tables_of_two_sets_never_mix(copy_of_base, more_pictures, tmp_path):
+def test_asset_tables_of_two_sets_never_mix(copy_of_plain_set, more_pictures, tmp_path):
     call_good(*generate(more_pictures, tmp_path / "other", (*PLAIN, "--seed", "1")))
-    shutil.copy(tmp_path / "other" / "foregrounds" / "b000.parquet", copy_of_base / "foregrounds")
-    refused(generate(more_pictures, copy_of_base), copy_of_base, "of different lists")
+    shutil.copy(tmp_path / "other" / "foregrounds" / "b000.parquet", copy_of_plain_set / "foregrounds")
+    refused(generate(more_pictures, copy_of_plain_set), copy_of_plain_set, "of different lists")
 
 
-def test_the_state_is_what_the_tables_say(base, appended):
+def test_the_state_is_what_the_tables_say(plain_set, appended):
     state = read_state(appended)
     assert state.last_batch == 1 and sorted(state.lists) == [0, 1]
     assert state.is_whole(0) and state.is_whole(1)
-    assert state.lists[0] == read_state(base).lists[0]
+    assert state.lists[0] == read_state(plain_set).lists[0]
     assert {entry.plan.batch for entry in state.entries["background"]} == {0, 1}
     for name in data_files(appended):
         footer = read_footer(appended / name)

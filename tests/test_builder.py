@@ -1,74 +1,23 @@
 """The loading script: imported under the newest `datasets`, and by path under 3.6, it yields what plain loading yields."""
 
 import ast
-import contextlib
 import json
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import fsspec
 import pyarrow.parquet as pq
 import pytest
+from builder_runs import SCRIPT, FgbgDepth, described, plain_set_on_a_hub, prepared
+from conftest import ROOT
 from datasets import DatasetDict, DownloadMode, load_dataset
 from describe_rows import describe
-from hub import HubServer
-from old_datasets import ask_old_datasets
-from small_sets import NAMES, append_to, has_depth, planned_keys, small_set
+from old_datasets import ask_old_datasets, assert_same_answer
+from small_sets import EVERY_TABLE, append_to, has_depth, planned_keys, small_set
 
 from fgbg_depth import schema
 
-ROOT = Path(__file__).resolve().parents[1]
-SCRIPT = ROOT / "builder" / "fgbg_depth.py"
-sys.path.insert(0, str(ROOT))
-from builder.fgbg_depth import FgbgDepth  # noqa: E402 - a script, no part of the installed package
-
-EVERY_TABLE = [(name, config) for name in NAMES for config in schema.CONFIGS]
-
-
-@pytest.fixture(scope="module")
-def caches(tmp_path_factory):
-    return tmp_path_factory.mktemp("caches")
-
-
-@pytest.fixture(scope="module")
-def plain_answers(caches):
-    """What plain `load_dataset(DIR, config)` gives, described once for each table."""
-    answers = {}
-
-    def answer(name, config):
-        if (name, config) not in answers:
-            loaded = load_dataset(str(small_set(name)), config, cache_dir=str(caches))
-            answers[name, config] = {split: describe(data) for split, data in loaded.items()}
-        return answers[name, config]
-
-    return answer
-
-
-@pytest.fixture
-def copied(tmp_path):
-    """A copy of the set `plain`, to be damaged."""
-    return Path(shutil.copytree(small_set("plain"), tmp_path / "set"))
-
-
-def prepared(builder, **options):
-    builder.download_and_prepare(**options)
-    return builder.as_dataset()
-
-
-def described(loaded):
-    return {split: describe(data) for split, data in loaded.items()}
-
-
-def edit_manifest(folder, change):
-    path = folder / "manifest.json"
-    manifest = json.loads(path.read_text())
-    change(manifest)
-    path.write_text(json.dumps(manifest))
-
-
-# Rows and features
+# --- rows and features ---
 
 
 @pytest.mark.parametrize(("name", "config"), EVERY_TABLE)
@@ -174,21 +123,21 @@ def test_no_more_rows_than_a_batch_are_held_at_once(tmp_path, monkeypatch):
     assert sum(sizes) == 32
 
 
-# Where a set may be, and what happens when it changes
+# --- where a set may be, and what happens when it changes ---
 
 
-def test_an_appended_set_does_not_meet_its_old_rows_in_the_cache(copied, tmp_path):
-    first = prepared(FgbgDepth(config_name="metadata", data_dir=str(copied), cache_dir=str(tmp_path)))
-    append_to(copied)
-    second = prepared(FgbgDepth(config_name="metadata", data_dir=str(copied), cache_dir=str(tmp_path)))
+def test_an_appended_set_does_not_meet_its_old_rows_in_the_cache(plain_copy, tmp_path):
+    first = prepared(FgbgDepth(config_name="metadata", data_dir=str(plain_copy), cache_dir=str(tmp_path)))
+    append_to(plain_copy)
+    second = prepared(FgbgDepth(config_name="metadata", data_dir=str(plain_copy), cache_dir=str(tmp_path)))
     assert sum(second.num_rows.values()) == sum(first.num_rows.values()) + 16
-    again = prepared(FgbgDepth(config_name="metadata", data_dir=str(copied), cache_dir=str(tmp_path)))
+    again = prepared(FgbgDepth(config_name="metadata", data_dir=str(plain_copy), cache_dir=str(tmp_path)))
     assert again["train"].cache_files == second["train"].cache_files
 
 
-def test_a_relative_folder_means_the_one_below_the_working_folder(copied, tmp_path, monkeypatch):
+def test_a_relative_folder_means_the_one_below_the_working_folder(plain_copy, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    loaded = prepared(FgbgDepth(config_name="foregrounds", data_dir="set/", cache_dir=str(tmp_path / "cache")))
+    loaded = prepared(FgbgDepth(config_name="foregrounds", data_dir="plain/", cache_dir=str(tmp_path / "cache")))
     assert loaded["train"].num_rows == 2
 
 
@@ -231,16 +180,6 @@ json.dump([streamed, {split: describe(data) for split, data in builder.as_datase
 """
 
 
-@contextlib.contextmanager
-def plain_set_on_a_hub(folder):
-    """A hub with the set "plain" as v1.0.0 of alice/set."""
-    with HubServer(folder / "hub") as hub:
-        repo = hub.create_repo("alice/set")
-        repo.write_folder(small_set("plain"))
-        repo.tag("v1.0.0")
-        yield hub
-
-
 def test_a_set_on_the_hub_is_streamed_and_downloaded(tmp_path, plain_answers):
     answers = tmp_path / "answers.json"
     with plain_set_on_a_hub(tmp_path) as hub:
@@ -252,106 +191,7 @@ def test_a_set_on_the_hub_is_streamed_and_downloaded(tmp_path, plain_answers):
     assert json.loads(answers.read_text()) == [expected, expected]
 
 
-# Errors
-
-
-@pytest.mark.parametrize("data_dir", [None, ""])
-def test_a_missing_data_dir_is_said(data_dir):
-    with pytest.raises(ValueError, match="data_dir is missing: pass the folder or URL of a set"):
-        FgbgDepth(data_dir=data_dir)
-
-
-def test_data_files_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="data_files isn't taken"):
-        FgbgDepth(data_dir=str(tmp_path), data_files="x.parquet")
-
-
-def test_a_folder_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no such folder"):
-        FgbgDepth(data_dir=str(tmp_path / "nothing"))
-
-
-def test_an_unfinished_set_is_refused(copied):
-    (copied / "manifest.json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"manifest.json is missing: .* unfinished one; `fgbg-depth generate` finishes it"):
-        FgbgDepth(data_dir=str(copied))
-
-
-def test_an_unknown_config_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"BuilderConfig 'masks' not found. Available: .*'default', 'metadata'"):
-        FgbgDepth(config_name="masks", data_dir=str(small_set("plain")), cache_dir=str(tmp_path))
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "[]", "{}", '{"format": 1}', '{"format": 1, "files": []}', '{"format": 2, "files": {}}', "\x00"],
-)
-def test_a_file_that_is_no_manifest_is_refused(text, copied):
-    (copied / "manifest.json").write_text(text)
-    with pytest.raises(ValueError, match=r"manifest.json is no manifest of a fgbg_depth set"):
-        FgbgDepth(data_dir=str(copied))
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "../other/b000.parquet",
-        "/data/train/b000.parquet",
-        "data/../../b000.parquet",
-        "data/train/../b000.parquet",
-        "data//b000.parquet",
-        "data\\train\\b000.parquet",
-        "http://elsewhere.example/data/train/b000.parquet",
-        "data/train/b000.parquet::http://elsewhere.example/b000.parquet",
-        "data/train/.hidden.parquet",
-        "other/b000.parquet",
-    ],
-)
-def test_a_manifest_leads_nowhere_out_of_the_set(name, copied):
-    facts = {"config": "default", "rows": 1, "bytes": 1, "sha256": ""}
-    edit_manifest(copied, lambda manifest: manifest["files"].update({name: facts}))
-    with pytest.raises(ValueError, match="no place for a file of a set"):
-        FgbgDepth(data_dir=str(copied))
-
-
-def test_a_manifest_without_files_of_a_config_is_refused(copied):
-    edit_manifest(copied, lambda manifest: manifest["files"].pop("backgrounds/b000.parquet"))
-    edit_manifest(copied, lambda manifest: manifest["files"].pop("backgrounds/b001.parquet"))
-    with pytest.raises(ValueError, match="lists no file of backgrounds"):
-        FgbgDepth(data_dir=str(copied))
-
-
-@pytest.mark.parametrize("use", ["prepare", "stream"])
-def test_a_listed_file_that_is_missing_is_named_before_a_row_is_read(use, copied, tmp_path):
-    builder = FgbgDepth(data_dir=str(copied), cache_dir=str(tmp_path / "cache"))
-    (copied / "data" / "test" / "b000-00001.parquet").unlink()
-    with pytest.raises(FileNotFoundError, match=r"b000-00001.parquet is missing, but manifest.json lists it; .*verify"):
-        builder.download_and_prepare() if use == "prepare" else builder.as_streaming_dataset()
-
-
-def test_a_file_cut_short_is_named(copied, tmp_path):
-    path = copied / "data" / "test" / "b000-00001.parquet"
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match=r"b000-00001.parquet has \d+ bytes, but manifest.json lists it with \d+"):
-        FgbgDepth(data_dir=str(copied), cache_dir=str(tmp_path)).download_and_prepare()
-
-
-def test_a_damaged_file_is_named(copied, tmp_path):
-    path = copied / "data" / "test" / "b000-00001.parquet"
-    path.write_bytes(bytes(path.stat().st_size))
-    stream = FgbgDepth(data_dir=str(copied), cache_dir=str(tmp_path)).as_streaming_dataset(split="test")
-    with pytest.raises(ValueError, match=r"b000-00001.parquet can't be read as Parquet"):
-        describe(stream)
-
-
-def test_a_file_with_other_rows_than_listed_is_named(copied, tmp_path):
-    edit_manifest(copied, lambda manifest: manifest["files"]["data/test/b000-00001.parquet"].update(rows=7))
-    stream = FgbgDepth(data_dir=str(copied), cache_dir=str(tmp_path)).as_streaming_dataset(split="test")
-    with pytest.raises(ValueError, match=r"b000-00001.parquet has 8 rows, but manifest.json lists it with 7"):
-        describe(stream)
-
-
-# By path under datasets 3.6
+# --- by path under datasets 3.6 ---
 
 
 def script_job(name, config, **more):
@@ -376,12 +216,8 @@ def old_answers(tmp_path_factory):
 
 @pytest.mark.parametrize(("name", "config", "streaming"), SCRIPT_JOBS)
 def test_by_path_under_3_6_it_gives_the_same(name, config, streaming, old_answers, plain_answers):
-    answer, expected = old_answers[name, config, streaming], plain_answers(name, config)
-    assert list(answer) == list(expected)
-    for split, found in answer.items():
-        assert found["features"] == schema.features(schema.config_columns(config, has_depth(name)))
-        assert found["rows"] == expected[split]["rows"]
-        assert found["pictures"] == expected[split]["pictures"]
+    features = schema.features(schema.config_columns(config, has_depth(name)))
+    assert_same_answer(old_answers[name, config, streaming], plain_answers(name, config), features)
 
 
 def test_by_path_under_3_6_two_processes_give_the_same(old_answers, plain_answers):
@@ -415,7 +251,7 @@ def test_by_path_under_3_6_a_set_on_the_hub_or_behind_http_is_read(tmp_path, pla
         assert {split: found["rows"] for split, found in answer.items()} == expected
 
 
-# The file itself
+# --- the file itself ---
 
 
 def test_it_stands_alone():

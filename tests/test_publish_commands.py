@@ -10,22 +10,12 @@ import publishing
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hub import HubServer, RealClient, accounts, faults
+from hub import RealClient, accounts, faults
 from publishing import add_words, assert_main_is_whole, card_on_hub, copy_of, first_set, publish_set, run_main, second_set
 
 NAME = "alice/set"
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory):
-    with HubServer(tmp_path_factory.mktemp("hub")) as hub:
-        yield hub
-
-
-@pytest.fixture(scope="module")
-def client(hub, tmp_path_factory):
-    with RealClient(hub, tmp_path_factory.mktemp("home"), settings=publishing.SETTINGS) as client:
-        yield client
+CLIENT_OPTIONS = {"settings": publishing.SETTINGS}
+pytestmark = pytest.mark.usefixtures("folders", "hub_stays_sound", "hub_knows_every_path")
 
 
 @pytest.fixture(scope="module")
@@ -36,15 +26,6 @@ def folders(hub, client, tmp_path_factory):
     client.run(publish_set, first, NAME, message="Five rooms.")
     client.run(publish_set, second, NAME)
     return first, second
-
-
-@pytest.fixture(autouse=True)
-def nothing_wrong_inside(hub, folders):
-    mark = hub.log.mark()
-    yield
-    hub.faults.clear()
-    hub.check()
-    assert not hub.log.unrouted(mark)
 
 
 def good(client, *words):
@@ -235,14 +216,12 @@ def test_wrong_use_of_verify(client, folders):
 
 
 @pytest.fixture
-def rolling(hub, client, request, tmp_path):
+def rolling(hub, client, repo_id, first, second):
     """(name, repo) of a set with v1.0.0 and v1.1.0."""
-    name = "alice/" + request.node.name.removeprefix("test_").translate(str.maketrans("_[]", "---")).strip("-")
-    client.run(publish_set, copy_of(first_set(), tmp_path / "first"), name)
-    second = copy_of(second_set(), tmp_path / "second")
+    client.run(publish_set, first, repo_id)
     add_words(second, "Words of the second.")
-    client.run(publish_set, second, name)
-    return name, hub.repo(name)
+    client.run(publish_set, second, repo_id)
+    return repo_id, hub.repo(repo_id)
 
 
 def test_an_old_version_comes_back_as_a_new_one(hub, client, rolling, tmp_path):

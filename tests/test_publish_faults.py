@@ -23,7 +23,6 @@ KINDS = {
     "silence": lambda: faults.hang(LONG_S),
     "body_cut": lambda: faults.drop_request(100),
 }
-SHORT_DOWNLOADS = {"HF_HUB_ETAG_TIMEOUT": "1", "HF_HUB_DOWNLOAD_TIMEOUT": "1"}  # in place of 10 s; these requests have their own
 REFUSALS = ("429", "500", "503", "504")
 
 
@@ -32,17 +31,10 @@ def no_differences(folder):
     return []
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory):
-    with HubServer(tmp_path_factory.mktemp("hub")) as hub:
-        yield hub
-
-
-@pytest.fixture(scope="module")
-def client(hub, tmp_path_factory):
-    settings = {**publishing.SETTINGS, "fgbg_depth.hub.publish": {"card_differences": no_differences}}
-    with RealClient(hub, tmp_path_factory.mktemp("home"), settings=settings, env=SHORT_DOWNLOADS) as client:
-        yield client
+CLIENT_OPTIONS = {
+    "settings": {**publishing.SETTINGS, "fgbg_depth.hub.publish": {"card_differences": no_differences}},
+    "env": {"HF_HUB_ETAG_TIMEOUT": "1", "HF_HUB_DOWNLOAD_TIMEOUT": "1"},  # in place of 10 s; these requests have their own
+}
 
 
 @pytest.fixture(scope="module")

@@ -3,30 +3,27 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 
 import publishing
 import pytest
-from hub import HubServer, RealClient, faults
-from publishing import assert_main_is_whole, assert_same_as_folder, copy_of, first_set, publish_set, rewind, second_set, state_of
+from hub import faults
+from publishing import (
+    assert_main_is_whole,
+    assert_same_as_folder,
+    copy_of,
+    first_set,
+    publish_set,
+    rewind,
+    second_set,
+    start_publish,
+    state_of,
+)
 
 NAME = "alice/killed"
+CLIENT_OPTIONS = {"settings": publishing.SETTINGS}
 MOMENTS = ("before a request", "after a request", "before the answer of the commit", "after the commit", "after the tag")
 RUN_TIMEOUT_S = 120
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory):
-    with HubServer(tmp_path_factory.mktemp("hub")) as hub:
-        yield hub
-
-
-@pytest.fixture(scope="module")
-def client(hub, tmp_path_factory):
-    with RealClient(hub, tmp_path_factory.mktemp("home"), settings=publishing.SETTINGS) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +55,7 @@ def test_a_killed_run_leaves_main_whole_and_the_next_goes_on(hub, client, base, 
         hub.faults.add(faults.call(kill), method="GET", path="/tree/", after=1)
     else:
         hub.faults.add(faults.call_after(kill), method="POST", path="/tag/")
-    command = [sys.executable, "-m", "fgbg_depth", "publish", str(folder), "--repo", NAME, "--trust", "--threads", str(1 + seed % 4)]
-    env = {**os.environ, **hub.env(tmp_path / "home")}
-    holder["process"] = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    holder["process"] = start_publish(hub, folder, NAME, tmp_path / "home", num_threads=1 + seed % 4)
     out, err = holder["process"].communicate(timeout=RUN_TIMEOUT_S)
     assert reached.is_set() and holder["process"].returncode == -signal.SIGKILL, (out, err)
     hub.log.wait_idle()
@@ -82,9 +77,7 @@ def test_ctrl_c_says_how_to_go_on(hub, client, base, tmp_path):
     folder, holder = copy_of(second_set(), tmp_path / "set"), {}
     hub.faults.add(faults.call(lambda _: holder["process"].send_signal(signal.SIGINT)), method="PUT")
     hub.faults.add(faults.hang(RUN_TIMEOUT_S), method="PUT")
-    env = {**os.environ, **hub.env(tmp_path / "home")}
-    command = [sys.executable, "-m", "fgbg_depth", "publish", str(folder), "--repo", NAME, "--trust", "--threads", "1"]
-    holder["process"] = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    holder["process"] = start_publish(hub, folder, NAME, tmp_path / "home", num_threads=1)
     _, err = holder["process"].communicate(timeout=RUN_TIMEOUT_S)
     hub.faults.clear()
     assert holder["process"].returncode == 130, err

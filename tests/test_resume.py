@@ -13,18 +13,16 @@ import pytest
 from kill_runs import choose_moments, kill_at, order_of_events, wait_for, wait_for_workers
 from real_runs import (
     NUM_BACKGROUNDS,
-    NUM_FOREGROUNDS,
     PLAIN,
     RECIPE,
     call_good,
     data_files,
     end_of,
+    generate,
     identities,
     kill_group,
-    make_pictures,
     run,
     run_good,
-    save_tiny_model,
     start,
     temporary_files,
     tree,
@@ -35,23 +33,7 @@ CLEAN_STOP_S = 15  # on an idle machine it takes less than one second
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    return make_pictures(tmp_path_factory.mktemp("pictures"))
-
-
-@pytest.fixture(scope="module")
-def more_pictures(tmp_path_factory):
-    """The same and two more of each kind."""
-    return make_pictures(tmp_path_factory.mktemp("more"), range(NUM_BACKGROUNDS + 2), range(NUM_FOREGROUNDS + 1))
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return save_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def plain_set(pictures, tmp_path_factory):
+def watched_set(pictures, tmp_path_factory):
     """An undisturbed set without depth, and the order in which its files came."""
     folder = tmp_path_factory.mktemp("plain") / "set"
     return folder, order_of_events(generate(pictures, folder, PLAIN, workers=1), folder)
@@ -66,23 +48,19 @@ def long_set(pictures, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def appended_set(plain_set, more_pictures, tmp_path_factory):
-    """A copy of `plain_set` with an undisturbed second batch."""
+def appended_set(watched_set, more_pictures, tmp_path_factory):
+    """A copy of `watched_set` with an undisturbed second batch."""
     folder = tmp_path_factory.mktemp("appended") / "set"
-    shutil.copytree(plain_set[0], folder)
+    shutil.copytree(watched_set[0], folder)
     return folder, order_of_events((*generate(more_pictures, folder, PLAIN, workers=1), "--append"), folder)
 
 
 @pytest.fixture(scope="module")
-def depth_set(pictures, model, tmp_path_factory):
-    """An undisturbed set with depth; its files have the names of `plain_set`, and come in the same order."""
+def depth_set(pictures, tiny_model, tmp_path_factory):
+    """An undisturbed set with depth; its files have the names of `watched_set`, and come in the same order."""
     folder = tmp_path_factory.mktemp("depth") / "set"
-    call_good(*generate(pictures, folder, (*RECIPE, "--depth-model", model), workers=1))
+    call_good(*generate(pictures, folder, (*RECIPE, "--depth-model", tiny_model), workers=1))
     return folder
-
-
-def generate(pictures, folder, recipe=PLAIN, workers=2):
-    return ("generate", *pictures.flags, "--out", folder, *recipe, "--workers", workers, "--quiet")
 
 
 # --- kill -9 ---
@@ -129,17 +107,17 @@ PLAIN_KILLS, APPEND_KILLS, DEPTH_KILLS = 9, 8, 3
 MISSED_AT_MOST = 2
 
 
-def test_killed_runs_of_several_workers_end_with_the_same_bytes(pictures, plain_set, tmp_path):
-    reference, order = plain_set
+def test_killed_runs_of_several_workers_end_with_the_same_bytes(pictures, watched_set, tmp_path):
+    reference, order = watched_set
     hits = killed_and_finished(generate(pictures, tmp_path / "set", workers=3), tmp_path / "set", reference, order, PLAIN_KILLS, seed=1)
     assert len(hits) >= PLAIN_KILLS - MISSED_AT_MOST, hits
     assert set(map(stage_of, hits)) == {"start", "data", "finish"}, hits
 
 
-def test_killed_appends_end_with_the_same_bytes(more_pictures, plain_set, appended_set, tmp_path):
+def test_killed_appends_end_with_the_same_bytes(more_pictures, watched_set, appended_set, tmp_path):
     reference, order = appended_set
     folder = tmp_path / "set"
-    shutil.copytree(plain_set[0], folder)
+    shutil.copytree(watched_set[0], folder)
     before, shards = tree(folder), identities(folder)
     arguments = (*generate(more_pictures, folder, workers=2), "--append")
     hits = killed_and_finished(arguments, folder, reference, order, APPEND_KILLS, seed=2, before=before)
@@ -148,10 +126,10 @@ def test_killed_appends_end_with_the_same_bytes(more_pictures, plain_set, append
     assert shards.items() <= identities(folder).items()
 
 
-def test_killed_runs_with_depth_end_with_the_same_bytes(pictures, model, plain_set, depth_set, tmp_path):
+def test_killed_runs_with_depth_end_with_the_same_bytes(pictures, tiny_model, watched_set, depth_set, tmp_path):
     # Several workers first, then one: each process loads torch, which takes most of the time.
-    several, one = (generate(pictures, tmp_path / "set", (*RECIPE, "--depth-model", model), workers) for workers in (2, 1))
-    hits = killed_and_finished(several, tmp_path / "set", depth_set, plain_set[1], DEPTH_KILLS, seed=188, then=one)
+    several, one = (generate(pictures, tmp_path / "set", (*RECIPE, "--depth-model", tiny_model), workers=workers) for workers in (2, 1))
+    hits = killed_and_finished(several, tmp_path / "set", depth_set, watched_set[1], DEPTH_KILLS, seed=188, then=one)
     assert len(hits) >= DEPTH_KILLS - 1, hits
     assert "data" in map(stage_of, hits), hits
 
@@ -246,7 +224,7 @@ def test_a_stopped_run_ends_cleanly_and_says_how_to_go_on(number, to_all, worker
 
 
 def test_a_run_that_is_stopped_before_its_first_file_leaves_no_folder(pictures, tmp_path):
-    process = started_at(generate(pictures, tmp_path / "new" / "set"), tmp_path, "new/set/.fgbg-depth.lock")
+    process = started_at(generate(pictures, tmp_path / "new" / "set", workers=2), tmp_path, "new/set/.fgbg-depth.lock")
     os.killpg(process.pid, signal.SIGSTOP)  # looked at where it is: no table was begun
     begun = bool(list(tmp_path.glob("new/set/backgrounds/*")))
     os.killpg(process.pid, signal.SIGINT)

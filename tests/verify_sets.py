@@ -1,4 +1,7 @@
-"""Damage for finished sets, and ways to make hashes and statistics fit it."""
+"""Damage for finished sets, ways to make hashes and statistics fit it, and what `verify` reports.
+
+The names of files and rows are those of the fixtures `original` and `damaged` (set_fixtures.py).
+"""
 
 import contextlib
 import dataclasses
@@ -8,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+from real_runs import call
 
 from fgbg_depth import codec, schema
 from fgbg_depth.card.write import write_card
@@ -19,6 +23,36 @@ from fgbg_depth.produce import millimetres_of
 from fgbg_depth.shards import footer_of, write_table
 from fgbg_depth.stats import Tally, stats_json
 from fgbg_depth.verify.places import Places
+
+SHARD, OTHER_SHARD = "data/train/b000-00001.parquet", "data/train/b000-00002.parquet"
+METADATA = "metadata/train/b000.parquet"
+BACKGROUNDS, FOREGROUNDS = "backgrounds/b000.parquet", "foregrounds/b000.parquet"
+ALL_ROWS = 1000  # more than any set here has
+ROW = 5  # of a shard of 24 rows in groups of 8
+
+# --- the command ---
+
+
+def verify(folder, *flags, code=1):
+    """Run `verify`, which must end with an exit code; returns the JSON report."""
+    ended = call("verify", folder, "--json", "--quiet", "--workers", "1", *flags)
+    assert ended.code == code, ended.err + ended.out
+    return json.loads(ended.out)
+
+
+def found(report, file, row=None, column=None, words=""):
+    """The one finding about a place whose problem has some words."""
+    there = [f for f in report["findings"] if (f["file"], f["row"], f["column"]) == (file, row, column) and words in f["problem"]]
+    assert len(there) == 1, report["findings"]
+    return there[0]
+
+
+def files_of(report):
+    """Names of all files with a finding."""
+    return {finding["file"] for finding in report["findings"]}
+
+
+# --- damage ---
 
 
 def copy_of(folder, target):
@@ -78,6 +112,25 @@ def rewrite(folder, name, change, recipe=None, relative=False, group_rows=None, 
     total = len(next(iter(values.values())))
     groups = [{n: listed[start : start + group_rows] for n, listed in values.items()} for start in range(0, total, group_rows)]
     write_table(path, columns, groups, lambda: footer)
+
+
+def cell(column, row, value):
+    """A change for `rewrite`: one value."""
+
+    def change(values):
+        values[column][row] = value
+
+    return change
+
+
+def drop_last_rows(count):
+    """A change for `rewrite`: the last rows go."""
+
+    def change(values):
+        for listed in values.values():
+            del listed[-count:]
+
+    return change
 
 
 def pixel(values, column, row, change):

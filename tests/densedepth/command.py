@@ -7,7 +7,12 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from fgbg_depth.commands.convert import add_arguments, run
+from fgbg_depth.errors import WeightsError
+
+NEVER_WRITTEN = "was declared but never written"  # how a file without values fails once all else is right
 
 
 def command_line(*words):
@@ -25,3 +30,12 @@ def convert_weights(source, out, *flags):
         code = run(parser.parse_args([str(source), str(out), "--json", *flags]))
     assert code == 0
     return json.loads(output.getvalue())
+
+
+def refused(path, message, *flags, error=WeightsError):
+    """The file is refused with this message, and nothing is left behind."""
+    out = path.parent.parent / "made" / "out"
+    with pytest.raises(error, match=message) as caught:
+        convert_weights(path, out, *flags)
+    assert str(path) in str(caught.value)
+    assert not out.parent.exists()
