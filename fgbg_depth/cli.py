@@ -19,6 +19,7 @@ VERBS = {
     "verify": ("verify", "check every byte, picture and number of a set"),
     "stats": ("stats", "show a set's statistics, or count them anew"),
     "card": ("card", "write a set's card and contact sheets anew"),
+    "annotate": ("annotate", "put another depth model on the pictures of a finished set, in a further one"),
     "publish": ("publish", "put a set on the Hub, or a further version of it"),
     "versions": ("versions", "list the versions of a published set"),
     "diff": ("diff", "compare the rows of two sets, or of two versions"),

@@ -105,6 +105,16 @@ def sweep(folder):
 
 
 @contextlib.contextmanager
+def swept(folder):
+    """No temporary files: of an earlier run that was killed, nor of a worker of this one."""
+    sweep(folder)
+    try:
+        yield
+    finally:
+        sweep(folder)
+
+
+@contextlib.contextmanager
 def locked(folder):
     """Hold a folder alone. It is made if it is missing, and taken away again if nothing is in it at the end.
 

@@ -10,14 +10,21 @@ from .config import SPLIT_NAMES, recipe_to_toml
 from .errors import DataError
 from .files import write_text
 from .manifest import MANIFEST_NAME, build_manifest, library_versions, manifest_text
-from .shards import Footer, find_tables, footer_of, open_table, own_footer, write_table
+from .shards import METADATA_GROUP_ROWS, Footer, find_tables, footer_of, open_table, own_footer, write_table
 from .stats import Tally, stats_json
 
-METADATA_GROUP_ROWS = 10_000  # about 300 kB: a reader of the metadata takes few, large pieces
 
+def finish_set(prepared, progress, card_start=({}, "")):
+    """Make everything but the data shards.
 
-def finish_set(prepared, progress):
-    """Make everything but the data shards; returns the manifest."""
+    Args:
+        prepared: prepare.Prepared.
+        progress: progress.Quiet or a subclass.
+        card_start: what the card begins with where there is none, see card.write.write_card.
+
+    Returns:
+        the manifest.
+    """
     folder = prepared.folder
     write_metadata_tables(prepared)
     write_text(folder / "stats.json", stats_json(split_tallies(folder)))
@@ -37,7 +44,7 @@ def finish_set(prepared, progress):
     with progress.task("hash the files", None) as task:
         manifest = build_manifest(folder, facts, task.update)
     write_text(folder / MANIFEST_NAME, manifest_text(manifest))
-    write_card(folder)
+    write_card(folder, card_start)
     return manifest
 
 

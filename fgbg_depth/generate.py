@@ -12,16 +12,17 @@ from pathlib import Path
 
 from . import batches
 from .asset_tables import KINDS, AssetReader, table_path, write_asset_table
-from .errors import FolderError, UsageError
-from .files import locked, storage_errors, sweep, temp_path
+from .errors import UsageError
+from .files import locked, storage_errors, swept, temp_path
 from .finish import finish_set
 from .manifest import library_versions
+from .missing import make_missing, split_shards
 from .prepare import prepare
-from .produce import Job, usable_cores
+from .produce import Job
 from .progress import Quiet
-from .shards import Footer, find_tables, own_footer
+from .shards import Footer
 from .studio import write_canvases
-from .workers import Task, run_shards
+from .workers import Task
 
 CANVASES_NAME = "canvases"  # the scratch file of all backgrounds, only ever there under its temporary name
 
@@ -58,18 +59,35 @@ def generate(folder, recipe, options, progress=None):
         FgbgDepthError: see errors.py; finished shards are kept, nothing is half-written.
     """
     started, progress = time.monotonic(), progress or Quiet()
-    if options.num_workers is not None and options.num_workers < 1:
-        raise UsageError(f"--workers is {options.num_workers}, expected at least 1")
-    with locked(folder) as folder, _swept(folder), storage_errors(folder):
+    check_workers(options)
+    with locked(folder) as folder, swept(folder), storage_errors(folder):
         prepared = prepare(folder, recipe, options, progress)
         _write_asset_tables(prepared)
         made = _make_shards(prepared, options, progress)
         manifest = finish_set(prepared, progress)
+    return result_of(prepared, made, manifest, started)
+
+
+def check_workers(options):
+    """UsageError when the number of workers makes no sense."""
+    if options.num_workers is not None and options.num_workers < 1:
+        raise UsageError(f"--workers is {options.num_workers}, expected at least 1")
+
+
+def result_of(prepared, rows_made, manifest, started):
+    """The Result of a run.
+
+    Args:
+        prepared: prepare.Prepared.
+        rows_made: rows that it made.
+        manifest: of the finished set.
+        started: `time.monotonic()` at its beginning [s].
+    """
     data = [facts for facts in manifest["files"].values() if facts.get("config") == "default"]
     return Result(
-        folder,
+        prepared.folder,
         prepared.plan.num_rows,
-        made,
+        rows_made,
         len(data),
         sum(facts["bytes"] for facts in manifest["files"].values()),
         time.monotonic() - started,
@@ -78,16 +96,6 @@ def generate(folder, recipe, options, progress=None):
         prepared.work.notes,
         prepared.depth,
     )
-
-
-@contextlib.contextmanager
-def _swept(folder):
-    """No temporary files: of an earlier run that was killed, nor of a worker of this one."""
-    sweep(folder)
-    try:
-        yield
-    finally:
-        sweep(folder)
 
 
 def _write_asset_tables(prepared):
@@ -108,49 +116,15 @@ def _make_shards(prepared, options, progress):
     """Make what is missing; returns the number of rows made."""
     plan, folder = prepared.plan, prepared.folder
     state = batches.read_state(folder)
-    job = Job(
-        folder,
-        prepared.recipe,
-        prepared.digest,
-        state.lists,
-        library_versions(prepared.recipe.has_depth),
-        prepared.relative,
-    )
-    done, todo = _split_shards(job, plan)
-    made = [0]
-    rows_done = sum(len(shard) for shard in done)
-    if not todo:
+    versions = library_versions(prepared.recipe.has_depth)
+    job = Job(folder, prepared.recipe, prepared.digest, state.lists, versions, prepared.relative)
+    there, missing = split_shards(job, plan)
+    if not missing:
         return 0
     entries = {kind: sorted(state.entries[kind], key=lambda e: e.plan.id) for kind in KINDS}
     with _canvases(prepared, entries["background"], progress) as canvases:
         task = Task(job, plan, canvases, entries["foreground"], prepared.estimator, prepared.weights)
-        with progress.task("make rows", plan.num_rows, rows_done, unit="rows") as bar:
-
-            def on_rows(count):
-                made[0] += count
-                bar.update(rows_done + made[0], plan.num_rows)
-
-            workers = options.num_workers or (1 if options.device != "cpu" else usable_cores())
-            run_shards(task, todo, workers, on_rows, lambda shard: None)
-    return made[0]
-
-
-def _split_shards(job, plan):
-    """(there, missing): a shard is there when its file is; a file with another footer is refused."""
-    there, missing = [], []
-    present = {path.relative_to(job.folder).as_posix() for path in find_tables(job.folder, "default")}
-    for shard in plan.shards():
-        if shard.name not in present:
-            missing.append(shard)
-            continue
-        footer = own_footer(job.folder / shard.name)
-        if not footer.same_work(job.footer(shard)):
-            raise FolderError(
-                f"{job.folder / shard.name} belongs to another recipe or asset list (batch {footer.batch}, rows {footer.start} to "
-                f"{footer.stop}); move it away, or choose another --out"
-            )
-        there.append(shard)
-    return there, missing
+        return make_missing(task, plan, there, missing, options, progress)
 
 
 @contextlib.contextmanager

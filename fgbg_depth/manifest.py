@@ -18,6 +18,7 @@ OTHER_FILES = ("recipe.toml", "stats.json")
 FORMAT = 1
 VERSIONED = ("pillow", "numpy", "opencv", "pyarrow")
 VERSIONED_DEPTH = ("torch", "transformers")
+PICTURE_LIBRARIES = ("pillow", "numpy", "opencv")  # those that make and encode composites
 _DISTRIBUTIONS = {"opencv": ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python")}
 
 

@@ -26,6 +26,7 @@ from .files import whole_file
 FOOTER_KEY = "fgbg_depth"
 SCALAR_COMPRESSION = "zstd"  # keys and boxes shrink to a third; every reader of the last years knows it
 DICTIONARY_COLUMNS = ("background", "foreground", "split", "group", "licence", "author", "source", "url")
+METADATA_GROUP_ROWS = 10_000  # of the tables without pictures: about 300 kB, so that a reader takes few, large pieces
 NO_STATISTICS = (schema.PICTURE, schema.BOX)
 
 

@@ -47,21 +47,37 @@ class Task:
         return lambda shard, say: make_shard(self.job, self.plan, shard, studio, predict, say)
 
     def _predictor(self):
-        if self.estimator is None:
-            return None
-        from .depth import load_depth_estimator
+        return open_predictor(self.estimator, self.weights_digest)
 
-        estimator = load_depth_estimator(**self.estimator)
-        if estimator.weights_digest != self.weights_digest:
-            raise errors.WeightsError(f"the weights of {estimator.name!r} changed while the run was going on; start it again")
-        return estimator.predict
+
+def open_predictor(estimator, weights_digest):
+    """Load a worker's depth model.
+
+    Args:
+        estimator: keyword arguments of depth.load_depth_estimator, or None without depth.
+        weights_digest: what its weights must hash to.
+
+    Returns:
+        function (N, S, S, 3) uint8 RGB -> (N, S, S) float32, or None without depth.
+
+    Raises:
+        WeightsError: the weights are no longer those that the run began with.
+    """
+    if estimator is None:
+        return None
+    from .depth import load_depth_estimator
+
+    loaded = load_depth_estimator(**estimator)
+    if loaded.weights_digest != weights_digest:
+        raise errors.WeightsError(f"the weights of {loaded.name!r} changed while the run was going on; start it again")
+    return loaded.predict
 
 
 def run_shards(task, shards, num_workers, on_rows, on_shard):
     """Make shards, in this process for one worker, else in several.
 
     Args:
-        task: Task.
+        task: Task, or another object with such an `open`.
         shards: list of plan.ShardPlan.
         num_workers: at least 1.
         on_rows: function (count), called as row groups are written.

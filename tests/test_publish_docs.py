@@ -12,7 +12,13 @@ from publishing import copy_of, first_set, run_main, second_set
 PAGE = ROOT / "docs" / "publishing.md"
 ELSEWHERE = ("generate", "convert-weights")  # commands with tests of their own
 EXPECTED = {
-    "publish": ["would be sent; nothing was sent now", "v1.0.0, because it is the first version", "v1.1.0, because 4 rows"],
+    "publish": [
+        "would be sent; nothing was sent now",
+        "v1.0.0, because it is the first version",
+        "v1.1.0, because 4 rows",
+        "v3.0.0, because the schema changed",
+    ],
+    "annotate": ["16 rows of"],
     "versions": ["v1.1.0"],
     "diff": ["4 rows added"],
     "verify": ["v1.0.0 is good"],
@@ -57,7 +63,7 @@ def test_the_page_does_what_it_says(tmp_path):
                 copy_of(second_set(), folder)
             if verb in ELSEWHERE:
                 continue
-            places = {"my_set": str(folder), "densedepth-nyu": str(model)}
+            places = {"my_set": str(folder), "my_set_nyu": str(tmp_path / "nyu"), "densedepth-nyu": str(model)}
             code, out, err = client.run(run_main, *(places.get(w, w.replace("USER/", "alice/")) for w in words))
             assert code == 0, (words, err)
             said[verb].append(out)

@@ -27,17 +27,18 @@ TEMPLATE_NAME = "dataset_card.md"
 DENSEDEPTH = "DenseDepthForDepthEstimation"  # the network class whose paper is cited
 
 
-def write_card(folder):
+def write_card(folder, start=({}, "")):
     """Make a set's card, or make it again: parts between the marks are replaced, everything else stays.
 
     Args:
         folder: a finished set, manifest included.
+        start: (dict of the YAML block, body) of a card to begin with where there is none yet.
 
     Raises:
         DataError: the set is unfinished, or the card that is there has broken marks or a broken YAML block.
     """
     path = Path(folder) / CARD_NAME
-    metadata, body = _read_card(path)
+    metadata, body = read_card(path) if path.exists() else start
     write_text(path, render_card(read_facts(folder), metadata, body))
 
 
@@ -58,7 +59,7 @@ def card_differences(folder):
     if not path.is_file():
         return [f"{CARD_NAME} is missing; `fgbg-depth card` makes it"]
     try:
-        found, body = _read_card(path)
+        found, body = read_card(path)
     except DataError as error:
         return [str(error)]
     wanted = DatasetCard(render_card(facts, found))
@@ -96,7 +97,7 @@ def template_path():
     raise FgbgDepthError(f"{package / TEMPLATE_NAME} is missing: the installation isn't whole; install fgbg_depth anew")
 
 
-def _read_card(path):
+def read_card(path):
     """(dict of the YAML block, body) of a card; both empty when there is none."""
     try:
         text = path.read_text(encoding="utf-8-sig")

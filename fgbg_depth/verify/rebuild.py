@@ -13,7 +13,7 @@ import numpy as np
 from .. import codec, schema
 from ..asset_tables import AssetReader
 from ..errors import AssetError, CodecError, DataError, DepthModelError
-from ..manifest import library_versions
+from ..manifest import PICTURE_LIBRARIES, library_versions
 from ..studio import FittedCanvases, Studio
 from .findings import Findings
 from .tables import group_starts, read_group
@@ -22,7 +22,6 @@ OTHER_BUILD_LEVELS = 12  # JPEG coefficients that fall on the other side of a ro
 DEPTH_LEVELS = 1  # a value on the border of two levels may fall on either side
 DEPTH_JPEG_LEVELS = 12  # a level's difference before the JPEG may grow in it
 RANGE_TOLERANCE = 1e-4  # relative to the range's larger end
-PICTURE_LIBRARIES = ("pillow", "numpy", "opencv")  # those that make and encode composites
 
 
 @dataclass(frozen=True)
