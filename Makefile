@@ -3,6 +3,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
+BENCH_VENV ?= .venv-bench
 BIN := $(VENV)/bin
 DEMO ?= demo
 SAMPLES := fgbg_depth/samples
@@ -10,7 +11,7 @@ SAMPLES := fgbg_depth/samples
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench bench-env clean
 
 demo: $(VENV)/.depth
 	$(BIN)/fgbg-depth generate --backgrounds $(SAMPLES)/bg --foregrounds $(SAMPLES)/fg --recipe recipes/demo.toml --out $(DEMO)/set
@@ -22,8 +23,17 @@ test: $(VENV)/.test lint
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 
-bench: $(VENV)/.test
+bench: $(VENV)/.test bench-env
 	$(BIN)/python scripts/bench_generate.py
+	$(BIN)/python scripts/bench_streaming.py
+
+# The streaming benchmark's peers. They need older libraries than ours, so they have an environment and pins of their own.
+bench-env: $(BENCH_VENV)/.bench
+
+$(BENCH_VENV)/.bench: pyproject.toml scripts/streaming_bench/constraints.txt
+	$(PYTHON) -m venv $(BENCH_VENV)
+	PIP_CONSTRAINT=$(CURDIR)/scripts/streaming_bench/constraints.txt $(BENCH_VENV)/bin/python -m pip install --quiet --editable '.[bench]'
+	touch $@
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -37,4 +47,4 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@ $(VENV)/.depth
 
 clean:
-	rm -rf $(VENV) $(DEMO) .cache
+	rm -rf $(VENV) $(BENCH_VENV) $(DEMO) .cache

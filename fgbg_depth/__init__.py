@@ -13,9 +13,10 @@ _MODULES = {
     "load_depth_estimator": "depth",
     "load_recipe": "config",
     "load_stats": "load",
+    "stream": "streaming",
 }
 
-__all__ = ["Recipe", "__version__", "depth_to_metres", "load_depth_estimator", "load_recipe", "load_stats"]
+__all__ = ["Recipe", "__version__", "depth_to_metres", "load_depth_estimator", "load_recipe", "load_stats", "stream"]
 
 
 def __getattr__(name):

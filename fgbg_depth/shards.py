@@ -3,7 +3,8 @@
 Layout, with the reason for each choice:
 
 * picture columns PLAIN and uncompressed: JPEG and PNG bytes don't compress again, and a dictionary of them is waste;
-* column statistics for scalar columns only: those of picture bytes would make the footer five times as large;
+* column statistics for numbers only: those of picture bytes would make the footer five times as large, and rows lie in a random order,
+  so the range of the ids is the same everywhere;
 * row groups of 100 rows, so that a reader can take a small part;
 * page index on, as the Hub's own writer does;
 * the `datasets` features in the schema's metadata, so that a file alone is typed.
@@ -27,7 +28,7 @@ FOOTER_KEY = "fgbg_depth"
 SCALAR_COMPRESSION = "zstd"  # keys and boxes shrink to a third; every reader of the last years knows it
 DICTIONARY_COLUMNS = ("background", "foreground", "split", "group", "licence", "author", "source", "url")
 METADATA_GROUP_ROWS = 10_000  # of the tables without pictures: about 300 kB, so that a reader takes few, large pieces
-NO_STATISTICS = (schema.PICTURE, schema.BOX)
+NO_STATISTICS = (schema.PICTURE, schema.BOX, pa.string())
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def write_table(path, columns, groups, finish):
         the Footer.
     """
     arrow = schema.arrow_schema(columns)
-    with whole_file(path) as temp, pq.ParquetWriter(temp, arrow, **_options(columns)) as writer:
+    with whole_file(path) as temp, pq.ParquetWriter(temp, arrow, **writer_options(columns)) as writer:
         for group in groups:
             arrays = [_array(group[name], kind) for name, kind in columns.items()]
             writer.write_table(pa.Table.from_arrays(arrays, schema=arrow), row_group_size=max(1, len(arrays[0])))
@@ -93,7 +94,8 @@ def _array(values, kind):
     return pa.array(values, kind)
 
 
-def _options(columns):
+def writer_options(columns):
+    """Arguments of pyarrow's ParquetWriter for columns, name -> Arrow type."""
     pictures = schema.picture_columns(columns)
     leaves = []
     for name, kind in columns.items():

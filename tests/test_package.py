@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "torch": lambda path: "depth" in path.parts,
     "transformers": lambda path: "depth" in path.parts,
     "huggingface_hub": lambda path: bool({"card", "hub", "depth"} & set(path.parts)) or path.stem.startswith("hub_"),
-    "datasets": lambda path: path.stem.startswith(("load", "stream")),
+    "datasets": lambda path: path.stem.startswith("load") or "streaming" in path.parts,
 }
 
 

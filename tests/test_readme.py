@@ -1,8 +1,10 @@
 """Every command and every line of Python in the README is run, in order, as a reader would run it."""
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,9 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#]+)\)")
 NOT_HERE = ("pip install",)  # what the environment of the tests has done already; the wheel has a test of its own
 NOT_IN_TESTS = ("make test",)  # it is what runs this
+IN_ANOTHER_TERMINAL = "python -m tests.hub"
+EXPORT = re.compile(r"export (\w+)=(.*)")
+LOADER_WARNING = "ignore:'set_vital' is deprecated:UserWarning"  # torchdata 0.11 under torch 2.13
 
 
 def blocks(path):
@@ -43,28 +48,52 @@ def reader(tmp_path_factory, nyu_h5):
     return folder
 
 
-def test_readme_runs(reader):
+@contextlib.contextmanager
+def local_hub(command, path):
+    """What the README starts in another terminal; yields the variables that it prints, which are pasted into this one."""
+    hub = subprocess.Popen(
+        ["bash", "-ec", f"exec {command}"], cwd=ROOT, env={**os.environ, "PATH": path}, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        variables = {}
+        for line in hub.stdout:
+            if line.startswith("# other tokens"):  # the last line of what it says
+                break
+            if match := EXPORT.fullmatch(line.strip()):
+                variables[match[1]] = match[2]
+        yield variables
+    finally:
+        hub.send_signal(signal.SIGINT)
+        hub.communicate(timeout=30)
+
+
+def test_readme_runs(reader, tmp_path):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    ran = []
-    for language, text in blocks(ROOT / "README.md"):
-        commands = [line for line in text.replace("\\\n", " ").splitlines() if line.strip()] if language == "bash" else []
-        for command in commands:
-            if command.startswith(NOT_HERE + NOT_IN_TESTS):
-                continue
-            where = reader
-            if command.startswith("make "):
-                command, where = f"{command} VENV={sys.prefix} DEMO={reader}/demo", ROOT
-            _run(["bash", "-ec", command], where, path, command)
-            ran.append(command.split()[1] if command.startswith("fgbg-depth") else command.split()[0])
-        if language == "python":
-            _run([sys.executable, "-W", "error", "-c", text], reader, path, text)
-            ran.append("python")
-    assert ran == ["make", "generate", "plan", "python", "convert-weights", "generate", "generate", "verify"]
+    ran, texts = [], [(language, text.replace("USER/", "alice/")) for language, text in blocks(ROOT / "README.md")]
+    command = next(text.strip() for _, text in texts if text.startswith(IN_ANOTHER_TERMINAL))
+    with local_hub(command.replace("hub_state", str(tmp_path / "hub_state")), path) as variables:
+        assert {"HF_ENDPOINT", "HF_TOKEN", "HF_HOME"} <= set(variables)
+        environment = {**os.environ, **variables, "PATH": path}
+        for language, text in texts:
+            commands = [line for line in text.replace("\\\n", " ").splitlines() if line.strip()] if language == "bash" else []
+            for command in commands:
+                if command.startswith((*NOT_HERE, *NOT_IN_TESTS, IN_ANOTHER_TERMINAL)):
+                    continue
+                where = reader
+                if command.startswith("make "):
+                    command, where = f"{command} VENV={sys.prefix} DEMO={reader}/demo", ROOT
+                _run(["bash", "-ec", command], where, environment, command)
+                ran.append(command.split()[1] if command.startswith("fgbg-depth") else command.split()[0])
+            if language == "python":
+                _run([sys.executable, "-W", "error", "-W", LOADER_WARNING, "-c", text], reader, environment, text)
+                ran.append("python")
+    first = ["make", "generate", "plan", "python", "convert-weights", "generate", "annotate", "verify", "publish", "publish"]
+    assert ran == [*first, "generate", "publish", "versions", "diff", "verify", "python", "python"]
     assert (reader / "demo" / "contact_sheet.png").stat().st_size > 50_000
 
 
-def _run(command, where, path, text):
-    done = subprocess.run(command, cwd=where, env={**os.environ, "PATH": path}, capture_output=True, text=True)
+def _run(command, where, environment, text):
+    done = subprocess.run(command, cwd=where, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
 
 

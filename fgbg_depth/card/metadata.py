@@ -13,6 +13,8 @@ TAGS = ("fgbg-depth", "synthetic", "compositing", "foreground-background", "mask
 DEPTH_TAGS = ("monocular-depth", "pseudo-labels")
 KEEP_IF_SET = ("pretty_name",)  # ours is only a first proposal
 UNITED_LISTS = ("task_categories", "tags")  # ours are always there, further ones stay
+# Tables with pictures: a reader of a stream shall not fetch 32 MB before the first row. `datasets` 3 passes over it with a word.
+AS_IT_GOES = {"fragment_scan_options": {"pre_buffer": False}}
 TOP_FOLDER = {"default": "data"}  # other configs lie in a folder of their own name
 
 
@@ -87,7 +89,8 @@ def _config(config, sizes):
     top = TOP_FOLDER.get(config, config)
     per_split = config in ("default", "metadata")
     files = [{"split": s, "path": f"{top}/{s}/*.parquet" if per_split else f"{top}/*.parquet"} for s in sizes]
-    return {"config_name": config, **({"default": True} if config == "default" else {}), "data_files": files}
+    default = {"default": True} if config == "default" else {}
+    return {"config_name": config, **default, "data_files": files, **(AS_IT_GOES if config != "metadata" else {})}
 
 
 def _info(config, sizes, has_depth):

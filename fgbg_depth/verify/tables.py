@@ -10,7 +10,8 @@ from .. import schema
 from ..files import sha256_of
 from ..shards import footer_of, open_table
 
-MAX_FOOTER_BYTES = 48 << 10  # readers fetch 64 kB from the end; more costs a further round trip
+MAX_ENTRY_BYTES = 48 << 10  # of a footer: schema, and statistics, of which a model of up to 10 m fills 40 kB
+MAX_GROUP_BYTES = 2 << 10  # of a footer, for each row group
 FOOTER_RANGE_M = 10.0  # for models that see farther, a count for each millimetre takes more, and no bound is promised
 MAGIC = b"PAR1"
 TRAILER_BYTES = 8  # the footer's length and the magic number
@@ -63,8 +64,9 @@ def open_checked(basis, name, config, expected, group_rows, found):
     _check_groups(table, name, group_rows, found)
     size = footer_bytes(path)
     farthest = (basis.depth or {}).get("max_depth_m") or (FOOTER_RANGE_M if basis.depth is None else float("inf"))
-    if size > MAX_FOOTER_BYTES and farthest <= FOOTER_RANGE_M:
-        found.add(name, f"its footer has {size:,} bytes, expected at most {MAX_FOOTER_BYTES:,}")
+    limit = MAX_ENTRY_BYTES + MAX_GROUP_BYTES * table.num_row_groups
+    if size > limit and farthest <= FOOTER_RANGE_M:
+        found.add(name, f"its footer has {size:,} bytes, expected at most {limit:,}")
     listed_rows = basis.listed.get(name, {}).get("rows", table.metadata.num_rows)
     if listed_rows != table.metadata.num_rows:
         found.add(name, f"has {table.metadata.num_rows:,} rows, the manifest says {listed_rows!r}")

@@ -55,7 +55,7 @@ def write_again(folder, target, rows_per_group, by_content, skip=None):
         table = table.replace_schema_metadata(kept)  # pyarrow would write the statistics twice
         if skip is not None:
             table = table.filter([row != skip for row in range(len(table))])
-        options = shards._options(dict(zip(table.schema.names, table.schema.types, strict=True)))  # those of a set's own writer
+        options = shards.writer_options(dict(zip(table.schema.names, table.schema.types, strict=True)))  # those of a set's own writer
         written.append(target / f"{number:04}.parquet")
         pq.write_table(table, written[-1], row_group_size=rows_per_group, use_content_defined_chunking=by_content, **options)
     return written
