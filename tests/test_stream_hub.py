@@ -9,7 +9,7 @@ from streams import QUICK, call_named, digest, keys, make_noise_set, noise_set, 
 from fgbg_depth import schema
 
 CLIENT_OPTIONS = {"settings": QUICK}
-TAIL_BYTES, SMALL_FILE_BYTES = 1 << 16, 1 << 18
+TAIL_BYTES, SMALL_FILE_BYTES = 80 << 10, 1 << 18
 GROUP_BYTES = 20 * (4_400 + 4_400)  # of the noise set, about
 
 
