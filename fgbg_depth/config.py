@@ -30,8 +30,8 @@ CHOICES = {
     "mask_format": ("png",),
     "depth_output": ("", "metric-depth", "relative-depth", "relative-inverse"),
     "depth_encoding": ("relative8", "relative8_jpeg", "metric16"),
-    "depth_engine": ("torch",),
-    "depth_precision": ("fp32",),
+    "depth_engine": ("torch", "openvino", "auto"),
+    "depth_precision": ("fp32", "bf16", "fp16", "auto"),
     "hold_out": ("background", "both", "none"),
 }
 NO_DEPTH = "none"
@@ -62,7 +62,7 @@ class Recipe:
         depth_output: "" (known of the model), or what a model's numbers mean that doesn't tell: "metric-depth",
             "relative-depth" (larger is farther) or "relative-inverse" (larger is nearer).
         depth_encoding: "relative8", "relative8_jpeg" or "metric16".
-        depth_engine, depth_precision, depth_batch: they move the last bit of the maps.
+        depth_engine, depth_precision, depth_batch: they move the last bit of the maps. "auto" is settled before the first row.
         hold_out: what validation and test don't share with train: "background", "both" or "none".
         splits: parts of the assets in train, validation and test; their sum is 1.
         rows_per_shard, first_shard_rows, rows_per_group: the layout of the Parquet files.

@@ -37,7 +37,7 @@ def finish_set(prepared, progress, card_start=({}, "")):
     facts = {
         "recipe_digest": prepared.digest,
         "asset_lists": {str(batch): digest for batch, digest in prepared.work.lists.items()},
-        "depth": prepared.depth,
+        "depth": _depth_facts(prepared.depth),
         "libraries": library_versions(prepared.recipe.has_depth),
         "cells_left_out": {str(batch): cells for batch, cells in prepared.plan.left_out.items()},
     }
@@ -46,6 +46,11 @@ def finish_set(prepared, progress, card_start=({}, "")):
     write_text(folder / MANIFEST_NAME, manifest_text(manifest))
     write_card(folder, card_start)
     return manifest
+
+
+def _depth_facts(depth):
+    """Facts on the depth model without the reason for its engine, which differs where `auto` chose what is later asked for."""
+    return depth and {name: value for name, value in depth.items() if name != "engine_reason"}
 
 
 def metadata_path(folder, batch, split):

@@ -102,6 +102,8 @@ def open_depth(recipe, options):
         )
     if estimator.input_size is not None:  # None: the network takes pictures as they are
         recipe = recipe.replace(depth_input_size=tuple(reversed(estimator.input_size)))
+    recipe = recipe.replace(depth_engine=estimator.engine, depth_precision=estimator.precision)
+    arguments |= {"engine": estimator.engine, "precision": estimator.precision}  # workers don't choose again
     return recipe, estimator.describe(), estimator, arguments
 
 

@@ -133,14 +133,15 @@ def test_every_field_counts_in_the_digest():
         "scale": (0.1, 0.2), "flips": False, "placements": 19, "overhang": 0.1, "mask": "matte", "mask_threshold": 127,
         "key_color": "#00ff00", "image_format": "png", "image_quality": 89, "depth_input_size": (224, 224),
         "depth_output": "relative-inverse",
-        "depth_encoding": "metric16", "depth_batch": 8, "hold_out": "both", "splits": (0.9, 0.05, 0.05),
+        "depth_encoding": "metric16", "depth_engine": "openvino", "depth_precision": "bf16", "depth_batch": 8,
+        "hold_out": "both", "splits": (0.9, 0.05, 0.05),
         "rows_per_shard": 1999, "first_shard_rows": 99, "rows_per_group": 99, "seed": 1,
     }  # fmt: skip
     base = Recipe()
     digests = {base.digest(WEIGHTS)} | {base.replace(**{k: v}).digest(WEIGHTS) for k, v in other.items()}
     assert len(digests) == 1 + len(other)
     # The rest has one choice so far, or is what the weights stand in for.
-    assert set(FIELD_NAMES) - set(other) == {"mask_format", "depth_engine", "depth_precision", "depth_model"}
+    assert set(FIELD_NAMES) - set(other) == {"mask_format", "depth_model"}
 
 
 def test_digest_knows_weights_but_no_path():

@@ -24,7 +24,7 @@ from real_runs import (
     tree,
 )
 
-from fgbg_depth import load_depth_estimator
+from fgbg_depth import load_depth_estimator, load_recipe
 from fgbg_depth.samples import sample_folder
 
 OTHER_PLACE = {"TZ": "Asia/Tokyo", "LC_ALL": "C", "LANG": "C", "PYTHONHASHSEED": "17", "OMP_NUM_THREADS": "2", "COLUMNS": "40"}
@@ -150,6 +150,23 @@ def test_the_input_size_of_the_network_is_part_of_the_recipe(few_pictures, depth
     refused(generate(few_pictures, depth_set, other), depth_set, "depth_input_size is [64, 64] there and [96, 32] here")
     call_good(*generate(few_pictures, tmp_path / "set", (*other, "--placements", "1")))
     assert json.loads((tmp_path / "set" / "manifest.json").read_text())["depth"]["input_size"] == [32, 96]
+
+
+def test_the_engine_is_chosen_once_said_and_recorded(few_pictures, depth_recipe, depth_set, tmp_path):
+    folder, words = tmp_path / "set", (*depth_recipe, "--placements", "1")
+    refused(generate(few_pictures, depth_set, (*depth_recipe, "--depth-engine", "openvino")), depth_set, "depth_engine is 'torch' there")
+    said = call_good(*generate(few_pictures, folder, (*words, "--depth-engine", "auto", "--depth-precision", "auto"))).err
+    depth = json.loads((folder / "manifest.json").read_text())["depth"]
+    stored = load_recipe(folder / "recipe.toml")
+    assert "auto" not in (stored.depth_engine, stored.depth_precision)
+    assert (depth["engine"], depth["precision"]) == (stored.depth_engine, stored.depth_precision)
+    assert f"depth runs with {depth['engine']} {depth['precision']} (" in said and "as asked for" not in said
+    # Asked for by name it is the same set, file by file, and nothing is left to make.
+    before = tree(folder)
+    chosen = ("--depth-engine", depth["engine"], "--depth-precision", depth["precision"])
+    assert "nothing had to be made" in call_good(*generate(few_pictures, folder, (*words, *chosen))).out
+    assert tree(folder) == before
+    call_good("verify", folder, "--rebuild", "3")
 
 
 # --- the plan ---

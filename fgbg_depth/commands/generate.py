@@ -60,7 +60,9 @@ def say_left_out(skipped, notes):
 
 
 def say_depth(depth):
-    """Say on stderr what the depth is worth, where it isn't the real thing."""
+    """Say on stderr what runs the depth network and why, and what the depth is worth, where it isn't the real thing."""
+    if depth:
+        print(f"note: depth runs with {depth['engine']} {depth['precision']} ({depth['engine_reason']})", file=sys.stderr)
     if depth and depth["name"] == "densedepth-mini":
         print("note: depth is by densedepth-mini, a small model for trying things out; use --depth-model for real work", file=sys.stderr)
     if depth and depth["kind"] == "relative":

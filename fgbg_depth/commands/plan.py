@@ -75,6 +75,10 @@ def _asset_bytes(prepared):
     return there, coming
 
 
+def _depth_words(depth):
+    return f"{depth['name']} ({depth['kind']}), input {depth['input_size']}, {depth['engine']} {depth['precision']}"
+
+
 def _print(table, prepared):
     recipe, depth = prepared.recipe, table["depth"]
     cells = f"{table['backgrounds']:,} backgrounds x {table['foregrounds']:,} foregrounds x {2 if recipe.flips else 1}"
@@ -84,7 +88,7 @@ def _print(table, prepared):
         ("rows", f"{table['rows']:,} ({', '.join(f'{n:,} {s}' for s, n in table['rows_by_split'].items())})"),
         ("cells left out", f"{table['cells_left_out']:,} (hold_out = {recipe.hold_out})"),
         ("shards", f"{table['shards']:,} of up to {recipe.rows_per_shard:,} rows"),
-        ("depth", f"{depth['name']} ({depth['kind']}), input {depth['input_size']}" if depth else "none"),
+        ("depth", _depth_words(depth) if depth else "none"),
         ("bytes", size(table["bytes"])),
     ]
     if table["rows_to_make"] < table["rows"]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from fgbg_depth.depth.engines import AS_BEFORE
 from fgbg_depth.depth.networks import METRIC_DEPTH
 from fgbg_depth.errors import DepthModelError, UsageError
 
@@ -41,22 +42,22 @@ class DepthEstimator:
         weights_digest: sha256 over tensors and settings, 64 hex digits.
         min_depth_m, max_depth_m: range of the model [m], None if it has no known one.
         device, num_threads: where it runs; None leaves torch's number of threads as it is.
-        engine, precision: how it runs.
+        engine, precision: how it runs; never "auto".
+        engine_reason: why, one sentence.
     """
 
-    engine = "torch"
-    precision = "fp32"
-
-    def __init__(self, network, name, weights_digest, facts, batch_size=16, device="cpu", num_threads=None):
+    def __init__(
+        self, network, name, weights_digest, facts, batch_size=16, device="cpu", num_threads=None, choice=AS_BEFORE
+    ):
         """Wrap a network.
 
         Args:
             network: callable (N, H, W, 3) uint8 RGB -> (N, H, W) float32, with attributes `output`,
                 `input_size`, `min_depth_m`, `max_depth_m`, as in `networks.py`.
             facts: dict of further facts for `describe`.
+            choice: engines.Choice: what runs the network.
         """
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise UsageError(f"Depth batch size is {batch_size!r}. Expected a whole number of at least 1.")
+        check_batch_size(batch_size)
         if num_threads is not None and (not isinstance(num_threads, int) or num_threads < 1):
             raise UsageError(
                 f"Number of threads is {num_threads!r}. Expected a whole number of at least 1, or None."
@@ -68,6 +69,7 @@ class DepthEstimator:
         self.weights_digest = weights_digest
         self.min_depth_m, self.max_depth_m = network.min_depth_m, network.max_depth_m
         self.device, self.num_threads = str(device), num_threads
+        self.engine, self.precision, self.engine_reason = choice.engine, choice.precision, choice.reason
         self._network, self._facts = network, facts
 
     def __repr__(self):
@@ -85,6 +87,7 @@ class DepthEstimator:
             "max_depth_m": self.max_depth_m,
             "engine": self.engine,
             "precision": self.precision,
+            "engine_reason": self.engine_reason,
             "batch_size": self.batch_size,
             "device": self.device,
             "num_threads": self.num_threads,
@@ -129,6 +132,12 @@ class DepthEstimator:
         batch = np.concatenate([images, np.repeat(images[-1:], missing, axis=0)]) if missing else images
         with _threads(self.num_threads):
             return self._network(batch)[: len(images)]
+
+
+def check_batch_size(batch_size):
+    """Raises UsageError unless it is a whole number of at least 1."""
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise UsageError(f"Depth batch size is {batch_size!r}. Expected a whole number of at least 1.")
 
 
 def _checked(images):

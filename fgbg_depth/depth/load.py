@@ -11,7 +11,8 @@ from transformers import AutoImageProcessor
 from fgbg_depth.depth import auto  # noqa: F401  registers DenseDepth with the Auto classes
 from fgbg_depth.depth.configuration import DenseDepthConfig
 from fgbg_depth.depth.convert import convert_keras_weights, file_sha256
-from fgbg_depth.depth.estimator import DepthEstimator
+from fgbg_depth.depth.engines import AUTO, OPENVINO, choose
+from fgbg_depth.depth.estimator import DepthEstimator, check_batch_size
 from fgbg_depth.depth.locate import NYU, cache_folder, locate_model
 from fgbg_depth.depth.modeling import DenseDepthForDepthEstimation
 from fgbg_depth.depth.networks import METRIC_DEPTH, DenseDepthNetwork, TransformersNetwork, output_of
@@ -24,10 +25,9 @@ from fgbg_depth.depth.pretrained import (
     stable_settings,
     weights_digest,
 )
+from fgbg_depth.depth.torch_engine import CPU_BATCH, TorchRunner, find_batch_size
 from fgbg_depth.errors import DepthModelError, UsageError
 
-ENGINES = ("torch",)
-PRECISIONS = ("fp32",)
 TRIAL_SIDE_PX = 224  # a usual size of composites
 NYU_BLOCKS = [6, 12, 32, 32]  # DenseNet-169: what tells the published network from another DenseDepth
 _PILLOW = {"backend": "pil"} if int(transformers.__version__.split(".")[0]) >= 5 else {"use_fast": False}
@@ -38,7 +38,7 @@ def load_depth_estimator(
     name,
     device="cpu",
     input_size=None,
-    batch_size=16,
+    batch_size=CPU_BATCH,
     weights=None,
     num_threads=None,
     engine="torch",
@@ -53,11 +53,14 @@ def load_depth_estimator(
             `transformers` depth-estimation model, with `@revision` behind it if wanted.
         device: "cpu", "cuda", "cuda:1", "mps".
         input_size: (height, width) at which the network sees a picture [pixels]; None: the model's own.
-        batch_size: pictures per run of the network; part of what decides the last bit.
+        batch_size: pictures per run of the network; part of what decides the last bit. None or "auto": 16 on the CPU, on a GPU what its
+            memory allows, found by trying.
         weights: for `densedepth-nyu`: its converted folder or .h5 file; else FGBG_DEPTH_WEIGHTS, else the
             cache.
         num_threads: CPU threads of the network; None leaves torch's setting.
-        engine, precision: "torch" and "fp32" so far.
+        engine: "torch", "openvino" (DenseDepth on the CPU), or "auto".
+        precision: "fp32", "bf16" or "fp16" as the engine can (table in `engines.py`), or "auto". What `auto` became stands in the
+            estimator's attributes and in `describe()`.
         output: what the model's numbers mean, for models that don't tell: "metric-depth", "relative-depth"
             (larger is farther) or "relative-inverse" (larger is nearer).
 
@@ -66,12 +69,15 @@ def load_depth_estimator(
 
     Raises:
         UsageError: an argument makes no sense, or the device isn't there.
+        MissingEngineError: the engine isn't installed.
         DepthModelError: the model isn't there, or is no depth model; the message says what to do.
         WeightsError: its weights are damaged or incomplete.
     """
-    _check_choice("engine", engine, ENGINES)
-    _check_choice("precision", precision, PRECISIONS)
     device = _checked_device(device)
+    choose(engine, precision, device)  # what can't be is refused before anything is read
+    batch_size = None if batch_size == AUTO else batch_size
+    if batch_size is not None:
+        check_batch_size(batch_size)
     if input_size is not None:
         input_size = _checked_size(input_size)
     source = locate_model(name, weights)
@@ -81,8 +87,10 @@ def load_depth_estimator(
     snapshot = _SNAPSHOT.search(str(config_file).replace("\\", "/")) if source.repo_id else None
     commit = snapshot[1] if snapshot else None  # pin what is loaded to the files just seen
     config = read_json(config_file)
-    if config.get("model_type") == DenseDepthConfig.model_type:
-        network, digest, model = _densedepth(location, commit or revision, device, input_size, output)
+    is_densedepth = config.get("model_type") == DenseDepthConfig.model_type
+    choice = choose(engine, precision, device, is_densedepth)
+    if is_densedepth:
+        network, digest, model = _densedepth(location, commit or revision, input_size, output)
         if source.must_be_nyu and model.config.block_config != NYU_BLOCKS:
             raise DepthModelError(
                 f"{location}: a DenseDepth network with blocks {model.config.block_config}, not {NYU} "
@@ -92,24 +100,45 @@ def load_depth_estimator(
         raise DepthModelError(f"{location}: a {config.get('model_type')!r} model, not {NYU}.")
     else:
         network, digest, model = _any_transformers(
-            location, commit or revision, device, input_size, output, config
+            location, commit or revision, device, input_size, output, config, choice.precision
         )
     state = model.state_dict()
+    num_values = sum(tensor.numel() for key, tensor in state.items() if not key.endswith(COUNTER))
+    if is_densedepth:
+        batch_size = _start_engine(network, model, choice, device, batch_size, num_threads)
+    elif batch_size is None:
+        height, width = network.input_size or (TRIAL_SIDE_PX, TRIAL_SIDE_PX)
+        batch_size = find_batch_size(lambda count: network(np.full((count, height, width, 3), 128, np.uint8)), device)
     facts = {
         "architecture": type(model).__name__,
-        "num_values": sum(tensor.numel() for key, tensor in state.items() if not key.endswith(COUNTER)),
+        "num_values": num_values,
         "repo_id": source.repo_id,
         "revision": commit or source.revision,
     }
-    return DepthEstimator(network, source.name, digest, facts, batch_size, device, num_threads)
+    return DepthEstimator(network, source.name, digest, facts, batch_size, device, num_threads, choice)
 
 
-def _densedepth(location, revision, device, input_size, output):
+def _start_engine(network, model, choice, device, batch_size, num_threads):
+    """Give a DenseDepth network the engine that runs it; returns the batch size."""
+    size = network.input_size
+    if choice.engine == OPENVINO:
+        from fgbg_depth.depth.openvino_engine import OpenVinoRunner
+
+        batch_size = CPU_BATCH if batch_size is None else batch_size
+        network.run = OpenVinoRunner(model, size, choice.precision, batch_size, num_threads)
+    else:
+        network.run = TorchRunner(model, size, device, choice.precision)
+        if batch_size is None:
+            batch_size = find_batch_size(lambda count: network.run(np.full((count, 3, *size), 0.5, np.float32)), device)
+    return batch_size
+
+
+def _densedepth(location, revision, input_size, output):
     if output not in (None, METRIC_DEPTH):
         raise UsageError(f"DenseDepth gives metres; output={output!r} doesn't go with it. Leave it out.")
     model = load_pretrained(location, revision, DenseDepthForDepthEstimation)
     digest = weights_digest(model, densedepth_settings(model.config))
-    return DenseDepthNetwork(model, device, input_size), digest, model
+    return DenseDepthNetwork(model.config, input_size), digest, model
 
 
 def densedepth_settings(config):
@@ -118,7 +147,7 @@ def densedepth_settings(config):
     return {name: getattr(config, name) for name in names if name not in ("self", "kwargs")}
 
 
-def _any_transformers(location, revision, device, input_size, output, config):
+def _any_transformers(location, revision, device, input_size, output, config, precision):
     model = load_pretrained(location, revision)
     meaning = output_of(model.config, output)
     processor = _image_processor(location, revision)
@@ -128,7 +157,7 @@ def _any_transformers(location, revision, device, input_size, output, config):
         "output": meaning,
     }
     digest = weights_digest(model, settings)
-    network = TransformersNetwork(model, processor, device, meaning, input_size)
+    network = TransformersNetwork(model, processor, device, meaning, input_size, precision)
     _try_out(network, location, input_size)
     return network, digest, model
 
@@ -206,8 +235,3 @@ def _checked_size(input_size):
     if height < 1 or width < 1:
         raise UsageError(f"Depth input size is {input_size!r}. Expected (height, width) in pixels.")
     return height, width
-
-
-def _check_choice(what, value, choices):
-    if value not in choices:
-        raise UsageError(f"Depth {what} {value!r} is unknown. Expected one of: {', '.join(choices)}.")

@@ -13,8 +13,10 @@ import numpy as np
 import torch
 
 from fgbg_depth.depth.configuration import SIZE_MULTIPLE_PX, DenseDepthConfig
+from fgbg_depth.depth.engines import TORCH_TYPES
 from fgbg_depth.depth.image_processing import to_pixel_values
 from fgbg_depth.depth.postprocess import raw_to_metres, resize_align_corners
+from fgbg_depth.depth.torch_engine import out_of_memory_explained
 from fgbg_depth.errors import DepthModelError, UsageError
 
 METRIC_DEPTH = "metric-depth"  # metres
@@ -68,34 +70,26 @@ def output_of(config, override=None):
 
 
 class DenseDepthNetwork:
-    """DenseDepth on one device, in float32.
+    """DenseDepth between pictures and metres; an engine runs the network itself.
 
     Args:
-        model: DenseDepthForDepthEstimation.
-        device: torch device.
+        config: DenseDepthConfig.
         input_size: (height, width) at which the network sees the picture [pixels]; None: as it was trained.
     """
 
-    def __init__(self, model, device, input_size=None):
-        config = model.config
+    def __init__(self, config, input_size=None):
         self.input_size = tuple(config.image_size if input_size is None else input_size)
         if any(side % SIZE_MULTIPLE_PX for side in self.input_size):
             raise UsageError(
-                f"Depth input size {self.input_size} (height, width): expected multiples of "
-                f"{SIZE_MULTIPLE_PX} pixels."
+                f"Depth input size {self.input_size} (height, width): expected multiples of {SIZE_MULTIPLE_PX} pixels."
             )
         self.output = METRIC_DEPTH
         self.max_depth_m, self.min_depth_m = config.max_depth_m, config.min_depth_m
-        self._device = device
-        # The layout in which the CPU's convolutions are fastest; the result of a run is the same each time.
-        self._model = model.to(device=device, memory_format=torch.channels_last)
+        self.run = None  # set by the loader: (N, 3, h, w) float32 array in [0, 1] to the raw output (N, h/2, w/2) float32 array
 
     def __call__(self, images):
         """(N, H, W, 3) uint8 RGB to (N, H, W) float32 [m]; NaN where the network gives no finite number."""
-        pixel_values = np.stack([to_pixel_values(image, self.input_size) for image in images])
-        batch = torch.from_numpy(pixel_values).to(device=self._device, memory_format=torch.channels_last)
-        with torch.inference_mode():
-            raw = self._model.raw(batch)[:, 0].float().cpu().numpy()
+        raw = self.run(np.stack([to_pixel_values(image, self.input_size) for image in images]))
         metres = raw_to_metres(raw, self.max_depth_m, self.min_depth_m)
         metres[~np.isfinite(raw)] = np.nan  # an infinite raw value is no near wall but a broken network
         return resize_align_corners(metres, images.shape[1:3])
@@ -111,9 +105,10 @@ class TransformersNetwork:
         output: one of `OUTPUTS`.
         input_size: (height, width) instead of the processor's own [pixels]; models whose processor has no
             such size take the picture as it is.
+        precision: "fp32", or "bf16" or "fp16" for the operations that torch's autocast deems safe.
     """
 
-    def __init__(self, model, processor, device, output, input_size=None):
+    def __init__(self, model, processor, device, output, input_size=None, precision="fp32"):
         size = getattr(processor, "size", None)
         own = (getattr(size, "height", None), getattr(size, "width", None))
         if isinstance(size, dict):  # before transformers 5
@@ -132,13 +127,16 @@ class TransformersNetwork:
         sizes = inspect.signature(processor.post_process_depth_estimation).parameters
         self._size_names = [name for name in ("source_sizes", "target_sizes") if name in sizes]
         self._device, self._model, self._processor = device, model.to(device), processor
+        self._dtype = TORCH_TYPES[precision]
 
     def __call__(self, images):
         """(N, H, W, 3) uint8 RGB to (N, H, W) float32: metres, or relative depth where larger is farther."""
         height_width = tuple(images.shape[1:3])
         inputs = self._processor(images=list(images), **self._arguments).to(self._device)
-        with torch.inference_mode():
-            outputs = self._model(**inputs)
+        autocast = torch.autocast(torch.device(self._device).type, self._dtype, enabled=self._dtype != torch.float32)
+        with out_of_memory_explained(len(images)), torch.inference_mode():
+            with autocast:
+                outputs = self._model(**inputs)
             sizes = {name: [height_width] * len(images) for name in self._size_names}
             results = self._processor.post_process_depth_estimation(outputs, **sizes)
         maps = np.stack([result["predicted_depth"].float().cpu().numpy() for result in results])
