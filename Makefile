@@ -4,6 +4,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BENCH_VENV ?= .venv-bench
+KERAS_VENV ?= .venv-keras
 BIN := $(VENV)/bin
 DEMO ?= demo
 SAMPLES := fgbg_depth/samples
@@ -11,7 +12,7 @@ SAMPLES := fgbg_depth/samples
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint bench bench-env clean
+.PHONY: demo test lint bench bench-env keras-env clean
 
 demo: $(VENV)/.depth
 	$(BIN)/fgbg-depth generate --backgrounds $(SAMPLES)/bg --foregrounds $(SAMPLES)/fg --recipe recipes/demo.toml --out $(DEMO)/set
@@ -23,9 +24,11 @@ test: $(VENV)/.test lint
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 
-bench: $(VENV)/.test bench-env
+bench: $(VENV)/.test bench-env keras-env
 	$(BIN)/python scripts/bench_generate.py
 	$(BIN)/python scripts/bench_streaming.py
+	$(BIN)/python scripts/bench_versions.py
+	$(BIN)/python scripts/bench_depth.py
 
 # The streaming benchmark's peers. They need older libraries than ours, so they have an environment and pins of their own.
 bench-env: $(BENCH_VENV)/.bench
@@ -33,6 +36,14 @@ bench-env: $(BENCH_VENV)/.bench
 $(BENCH_VENV)/.bench: pyproject.toml scripts/streaming_bench/constraints.txt
 	$(PYTHON) -m venv $(BENCH_VENV)
 	PIP_CONSTRAINT=$(CURDIR)/scripts/streaming_bench/constraints.txt $(BENCH_VENV)/bin/python -m pip install --quiet --editable '.[bench]'
+	touch $@
+
+# The peer of the depth benchmark: the network as its authors run it.
+keras-env: $(KERAS_VENV)/.bench
+
+$(KERAS_VENV)/.bench: scripts/bench_depth_constraints.txt
+	$(PYTHON) -m venv $(KERAS_VENV)
+	PIP_CONSTRAINT=$(CURDIR)/scripts/bench_depth_constraints.txt $(KERAS_VENV)/bin/python -m pip install --quiet tensorflow tf-keras
 	touch $@
 
 $(VENV)/bin/python:
@@ -47,4 +58,4 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@ $(VENV)/.depth
 
 clean:
-	rm -rf $(VENV) $(BENCH_VENV) $(DEMO) .cache
+	rm -rf $(VENV) $(BENCH_VENV) $(KERAS_VENV) $(DEMO) .cache

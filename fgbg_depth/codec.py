@@ -24,11 +24,14 @@ from .keyed import mix64
 DEPTH_JPEG_QUALITY = 90  # the original set's
 MILLIMETRES = 1000.0
 METRIC16_MAX_M = 65.535  # the largest value of 16 bits in millimetres
-# Run-length matching, measured on 224 x 224: depth maps take half the time of zlib's default and 6 % fewer bytes with the Paeth
-# filter, masks a third with none. A level must not be given too: OpenCV takes it for a wish to have the default strategy back.
+# Run-length matching, measured on 224 x 224: maps take half the time of zlib's default and 6 % fewer bytes with the Paeth filter,
+# masks a third with none. Depth maps of 8 bits take 15 % less time and 4 % fewer bytes without any matching. A level must not be given
+# too: OpenCV takes it for a wish to have the default strategy back.
 _RUN_LENGTHS = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
 _HAS_FILTERS = hasattr(cv2, "IMWRITE_PNG_FILTER")  # not in OpenCV 4, whose files are valid too
-PNG_OPTIONS = _RUN_LENGTHS + ((cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH) if _HAS_FILTERS else ())
+_PAETH = (cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH) if _HAS_FILTERS else ()
+PNG_OPTIONS = _RUN_LENGTHS + _PAETH
+DEPTH8_OPTIONS = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY, *_PAETH)
 MASK_OPTIONS = _RUN_LENGTHS + ((cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE) if _HAS_FILTERS else ())
 PICTURE_FORMATS = ("JPEG", "PNG")  # what a stored picture can be; anything else in a shard is damage
 
@@ -54,7 +57,7 @@ def encode_gray(levels, encoding):
     """Encode stored depth levels: (H, W) uint8, or uint16 for "metric16"."""
     if encoding == "relative8_jpeg":
         return _encode_jpeg(levels, DEPTH_JPEG_QUALITY)
-    return _encode_png(levels)
+    return _encode(".png", levels, DEPTH8_OPTIONS if levels.dtype == np.uint8 else PNG_OPTIONS)
 
 
 def decode_rgb(data):

@@ -1,7 +1,7 @@
 """How quick is depth, against the original way and against what the machine can do?
 
-    python -m venv .venv-bench && .venv-bench/bin/pip install tensorflow tf-keras
-    python scripts/bench_depth.py [--keras-python .venv-bench/bin/python] [--threads 2] [--rounds 5] [--json]
+    make keras-env
+    python scripts/bench_depth.py [--keras-python .venv-keras/bin/python] [--threads 2] [--rounds 5] [--json]
 
 The networks are the real DenseDepth (42.8 million values, 224 x 224) with the reference weights of the tests, and the mini model. The peer
 is the way of the 2020 set: tf-keras `predict`, one picture at a time, in a process of its own. All ways run in turn, in several rounds,
@@ -268,8 +268,8 @@ def _cell(row, name):
 
 def main():
     parser = argparse.ArgumentParser(description="Depth maps per second, against tf-keras and against the processor's limits.")
-    parser.add_argument("--keras-python", type=Path, default=ROOT / ".venv-bench" / "bin" / "python", metavar="PYTHON",
-                        help="interpreter of an environment with tensorflow and tf-keras (default: .venv-bench/bin/python)")  # fmt: skip
+    parser.add_argument("--keras-python", type=Path, default=ROOT / ".venv-keras" / "bin" / "python", metavar="PYTHON",
+                        help="interpreter of an environment with tensorflow and tf-keras (default: .venv-keras/bin/python)")  # fmt: skip
     parser.add_argument("--without-peer", action="store_true", help="leave tf-keras out")
     parser.add_argument("--images", type=Path, default=SAMPLES, metavar="DIR", help="pictures to predict (default: those of the package)")
     parser.add_argument("--threads", type=int, default=2)
