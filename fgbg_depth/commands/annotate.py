@@ -1,12 +1,10 @@
 """`fgbg-depth annotate`: another depth model on the pictures of a finished set."""
 
-import json
 from pathlib import Path
 
 from ..config import CHOICES
-from ..progress import clock, size
 from . import recipe_flags
-from .generate import AFTER_STOP, as_dict, say_depth, say_left_out
+from .generate import AFTER_STOP, say_result
 
 
 def add_arguments(parser):
@@ -51,17 +49,5 @@ def run(args):
     depth = {f"depth_{name}": getattr(args, f"depth_{name}") for name in names if getattr(args, f"depth_{name}") is not None}
     options = Options(None, None, num_workers=args.workers, depth_weights=args.depth_weights, device=args.device)
     result = annotate(args.folder, args.out, depth, options, recipe_flags.progress_from(args), args.trust)
-    say_left_out((), result.notes)
-    say_depth(result.depth)
-    if args.json:
-        print(json.dumps(as_dict(result)))
-        return 0
-    if result.rows_made == 0:
-        print(f"{result.folder} is complete: {result.rows:,} rows in {result.shards} data files; nothing had to be made")
-    else:
-        print(
-            f"{result.folder}: {result.rows:,} rows of {args.folder} ({result.rows_made:,} made now) in {result.shards} data files, "
-            f"{size(result.data_bytes)}, in {clock(result.seconds)}"
-        )
-    print(f'load it with   load_dataset("{result.folder}")')
+    say_result(result, args.json, args.folder)
     return 0

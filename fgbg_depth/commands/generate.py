@@ -18,22 +18,28 @@ def add_arguments(parser):
 def run(args):
     """Make the set and say what came out."""
     result = generate(args.out, recipe_flags.recipe_from(args), recipe_flags.options_from(args), recipe_flags.progress_from(args))
+    say_result(result, args.json)
+    return 0
+
+
+def say_result(result, as_json, source=None):
+    """Print what a run made, notes on stderr; `source` is the set whose rows they are."""
     say_left_out(result.skipped, result.notes)
     say_depth(result.depth)
-    if args.json:
+    if as_json:
         print(json.dumps(as_dict(result)))
-        return 0
+        return
     if result.rows_made == 0:
         print(f"{result.folder} is complete: {result.rows:,} rows in {result.shards} data files; nothing had to be made")
     else:
+        rows = f"{result.rows:,} rows of {source}" if source else f"{result.rows:,} rows"
         print(
-            f"{result.folder}: {result.rows:,} rows ({result.rows_made:,} made now) in {result.shards} data files, "
+            f"{result.folder}: {rows} ({result.rows_made:,} made now) in {result.shards} data files, "
             f"{size(result.data_bytes)}, in {clock(result.seconds)}"
         )
-    if result.left_out:
+    if result.left_out and not source:
         print(f"{result.left_out:,} cells were left out: their background and foreground belong to different splits")
     print(f'load it with   load_dataset("{result.folder}")')
-    return 0
 
 
 def as_dict(result):
