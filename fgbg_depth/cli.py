@@ -4,6 +4,7 @@ Exit codes: 0 good, 1 bad data or failed work, 2 wrong use, 130 stopped by Ctrl-
 """
 
 import argparse
+import contextlib
 import importlib
 import os
 import signal
@@ -41,7 +42,11 @@ def main(argv=None):
         the exit code.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    with terminate_as_interrupt():
+        return _run(argv)
+
+
+def _run(argv):
     args = None
     try:
         args = _parser(argv).parse_args(argv)
@@ -59,8 +64,25 @@ def main(argv=None):
         return BROKEN_PIPE
 
 
-def _as_interrupt(*_):
-    raise KeyboardInterrupt
+@contextlib.contextmanager
+def terminate_as_interrupt():
+    """SIGTERM ends a command as Ctrl-C does. Only in this process, and only while the command runs.
+
+    A process that a library forks off meanwhile dies of it at once, as its parent expects who waits for its end.
+    """
+    owner = os.getpid()
+
+    def stop(number, frame):
+        if os.getpid() == owner:
+            raise KeyboardInterrupt
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)  # None: not set by Python
 
 
 def _parser(argv):

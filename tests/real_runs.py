@@ -180,12 +180,8 @@ def run_good(*arguments, **options):
 def call(*arguments):
     """The command line inside this process, where no process of its own matters: it is much quicker."""
     out, err = io.StringIO(), io.StringIO()
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = cli.main([str(argument) for argument in arguments])
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = cli.main([str(argument) for argument in arguments])
     return Ended(code, out.getvalue(), err.getvalue())
 
 
