@@ -88,6 +88,7 @@ def table(results):
         lines += [f"| the background predicted at the same pixels | {p['before_wall']:.3f} |"]
         lines += [f"| the composite's own prediction around it | {p['before_ring']:.3f} |", f"| both | {p['both']:.3f} |"]
         lines += ["", f"median of person / background depth: {p['median_ratio']:.3f}"]
+        lines += [f"what came nearer against the cut-out's shape, intersection over union: {p['outline']:.3f}"]
         lines += ["lowest shares (background at the same pixels): " + ", ".join(f"{n} {v:.2f}" for n, v in p["worst"])]
     return "\n".join(lines)
 

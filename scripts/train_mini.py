@@ -12,7 +12,7 @@ import sys
 import torch
 
 from fgbg_depth.depth.training.loop import Settings, Trainer
-from fgbg_depth.depth.training.mini import check_target, new_model, write_folder
+from fgbg_depth.depth.training.mini import EMBEDDED_NAME, begin_with, check_target, new_model, write_folder
 from fgbg_depth.depth.training.paste import load_cutouts
 from fgbg_depth.depth.training.rooms import load_rooms
 from fgbg_depth.errors import FgbgDepthError, UsageError
@@ -30,6 +30,9 @@ def parse(argv):
     parser.add_argument("--threads", type=int, default=2, help="torch threads (they move the last bit)")
     parser.add_argument("--batch-size", type=int, default=Settings.batch_size)
     parser.add_argument("--peak-lr", type=float, default=Settings.peak_lr)
+    parser.add_argument("--gradient-weight", type=float, default=Settings.gradient_weight, help="of the loss's gradient term: edges")
+    parser.add_argument("--paste-share", type=float, default=Settings.paste_share, help="share of pictures with a cut-out")
+    parser.add_argument("--init", metavar="MODEL", help=f"begin with the weights of {EMBEDDED_NAME} or of a folder")
     parser.add_argument("--fp32", action="store_true", help="no bfloat16; slower, more so with AMX")
     parser.add_argument("--checkpoint", help="checkpoint file (default: OUT.checkpoint.safetensors)")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")
@@ -45,6 +48,8 @@ def run(args):
         minutes=args.minutes,
         batch_size=args.batch_size,
         peak_lr=args.peak_lr,
+        gradient_weight=args.gradient_weight,
+        paste_share=args.paste_share,
         bfloat16=not args.fp32,
     )
     torch.set_num_threads(args.threads)
@@ -52,7 +57,10 @@ def run(args):
     checkpoint = args.checkpoint or f"{args.out.rstrip('/')}.checkpoint.safetensors"
     rooms, watch = load_rooms(args.rooms, "train"), load_rooms(args.rooms, "watch")
     cutouts = load_cutouts(args.foregrounds, held_out=False)
-    trainer = Trainer(new_model(args.seed), new_model(args.seed), settings)
+    model = new_model(args.seed)
+    if args.init:
+        begin_with(model, args.init)
+    trainer = Trainer(model, new_model(args.seed), settings)
     if args.resume:
         trainer.resume(checkpoint)
     values = sum(p.numel() for p in trainer.model.parameters())

@@ -96,9 +96,9 @@ def test_person_before_and_behind_the_wall():
     mask[20:40, 25:35] = True
     wall = np.full((60, 60), 4.0)
     near = np.where(mask, 3.0, 4.0)
-    assert person_scores(near, wall, mask) == {"before_wall": True, "before_ring": True, "ratio": 0.75}
+    assert person_scores(near, wall, mask) == {"before_wall": True, "before_ring": True, "ratio": 0.75, "outline": 1.0}
     far = np.where(mask, 5.0, 4.0)
-    assert person_scores(far, wall, mask) == {"before_wall": False, "before_ring": False, "ratio": 1.25}
+    assert person_scores(far, wall, mask) == {"before_wall": False, "before_ring": False, "ratio": 1.25, "outline": 0.0}
 
 
 def test_person_equal_to_the_wall_is_not_in_front():
@@ -107,6 +107,21 @@ def test_person_equal_to_the_wall_is_not_in_front():
     wall = np.full((60, 60), 4.0)
     scores = person_scores(wall, wall, mask)
     assert not scores["before_wall"] and not scores["before_ring"]
+
+
+def test_the_outline_of_a_halo_and_of_half_a_person():
+    mask = np.zeros((60, 60), bool)
+    mask[20:40, 20:30] = True
+    wall = np.full((60, 60), 4.0)
+    halo = wall.copy()
+    halo[18:42, 18:32] = 2.0  # 24 x 14 in place of 20 x 10
+    assert person_scores(halo, wall, mask)["outline"] == pytest.approx(200 / 336)
+    legless = wall.copy()
+    legless[20:35, 20:30] = 2.0
+    assert person_scores(legless, wall, mask)["outline"] == pytest.approx(150 / 200)
+    elsewhere = np.where(mask, 2.0, 4.0)
+    elsewhere[:3] = 1.0  # farther from the person than is looked at
+    assert person_scores(elsewhere, wall, mask)["outline"] == 1.0
 
 
 def test_everything_moved_nearer_is_not_told_by_the_wall_score_alone():

@@ -17,7 +17,7 @@ import torch
 from fgbg_depth.depth import DenseDepthForDepthEstimation
 from fgbg_depth.depth.training.loop import Settings, Trainer, learning_rate
 from fgbg_depth.depth.training.measure import compose, load_backgrounds, measure_persons, measure_rooms, predict_m
-from fgbg_depth.depth.training.mini import ARCHITECTURE, check_target, embedded_folder, new_model, write_folder
+from fgbg_depth.depth.training.mini import ARCHITECTURE, EMBEDDED_NAME, begin_with, check_target, embedded_folder, new_model, write_folder
 from fgbg_depth.depth.training.paste import is_held_out
 from fgbg_depth.depth.training.rooms import Rooms, split_of_room
 from fgbg_depth.depth.training.sheet import sheet
@@ -145,6 +145,18 @@ def test_written_folder_loads_as_float32_and_is_rounded_kernels_only(tmp_path):
         assert torch.equal(tensor, mine.half().float() if mine.ndim > 1 else mine), name
     images = drawn_rooms(2).images
     assert np.abs(predict_m(loaded.eval(), images) / predict_m(model, images) - 1).max() < 0.02
+
+
+def test_a_run_can_begin_with_trained_weights(tmp_path):
+    first, second = new_model(1, **TINY), new_model(2, **TINY)
+    write_folder(first, tmp_path / "m")
+    begin_with(second, tmp_path / "m")
+    for (name, mine), theirs in zip(second.state_dict().items(), first.state_dict().values(), strict=True):
+        torch.testing.assert_close(mine, theirs.half().to(theirs.dtype) if theirs.ndim > 1 else theirs, msg=name, rtol=0, atol=0)
+    with pytest.raises(UsageError, match="another architecture"):
+        begin_with(second, EMBEDDED_NAME)
+    with pytest.raises(UsageError, match=r"no model\.safetensors"):
+        begin_with(second, tmp_path)
 
 
 def test_target_with_other_things_is_refused(tmp_path):

@@ -12,14 +12,14 @@ import numpy as np
 from fgbg_depth.depth.training.paste import paste_random
 
 WARP_SHARE, MAX_ZOOM, MAX_ROLL_DEG = 0.6, 1.2, 3.0  # 85 degrees become at least 75, 50 at least 43
-PASTE_SHARE, SECOND_SHARE = 0.6, 0.3  # pictures with a cut-out, and part of those with two
+PASTE_SHARE, SECOND_SHARE = 0.6, 0.3  # usual share of pictures with a cut-out, and part of those with two
 GRAY_SHARE = 0.05  # pictures turned gray, so that layout counts for more than colour
 CALM_LIGHT = 0.5  # strength of light and colour changes in the calm part
 BLUR_SHARE, NOISE_SHARE, JPEG_SHARE = 0.2, 0.2, 0.5
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as JPEG has it
 
 
-def augment(image, depth_mm, cutouts, rng, calm=False):
+def augment(image, depth_mm, cutouts, rng, calm=False, paste_share=PASTE_SHARE):
     """One training sample from one view.
 
     Args:
@@ -27,6 +27,7 @@ def augment(image, depth_mm, cutouts, rng, calm=False):
         cutouts: list as `load_cutouts` returns; empty: none is pasted.
         rng: numpy Generator that decides everything.
         calm: no zoom and roll, weaker light.
+        paste_share: share of pictures with a cut-out.
 
     Returns:
         (image, depth_mm) of the same shapes and dtypes; depth 0 where nothing is known.
@@ -35,7 +36,7 @@ def augment(image, depth_mm, cutouts, rng, calm=False):
         image, depth_mm = image[:, ::-1], depth_mm[:, ::-1]
     if not calm and rng.random() < WARP_SHARE:
         image, depth_mm = warp(image, depth_mm, rng)
-    if cutouts and rng.random() < PASTE_SHARE:
+    if cutouts and rng.random() < paste_share:
         for _ in range(2 if rng.random() < SECOND_SHARE else 1):
             image, depth_mm = paste_random(image, depth_mm, cutouts, rng)
     return degrade(relight(image, rng, CALM_LIGHT if calm else 1.0), rng), np.ascontiguousarray(depth_mm)

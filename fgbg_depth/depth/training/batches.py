@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 
-from fgbg_depth.depth.training.augment import augment
+from fgbg_depth.depth.training.augment import PASTE_SHARE, augment
 from fgbg_depth.depth.training.metrics import MAX_DEPTH_M, MIN_DEPTH_M
 
 AHEAD = 6  # batches in the queue: hides a slow one, 10 MB
@@ -30,13 +30,13 @@ def output_rows(side_px):
     return np.rint(np.linspace(0, side_px - 1, side_px // 2)).astype(int)
 
 
-def make_batch(rooms, cutouts, seed, step, batch_size, calm=False):
+def make_batch(rooms, cutouts, seed, step, batch_size, calm=False, paste_share=PASTE_SHARE):
     """Images and labels of one step.
 
     Args:
         rooms: Rooms. cutouts: list as `load_cutouts` returns.
         seed, step, batch_size: int; sample number step * batch_size + i of an endless, seeded shuffle of the views.
-        calm: as `augment` has it.
+        calm, paste_share: as `augment` has them.
 
     Returns:
         (images, depth_m, valid): (N, 224, 224, 3) uint8 RGB; (N, 112, 112) float32 [m], 1 where not valid; (N, 112, 112) bool.
@@ -50,19 +50,19 @@ def make_batch(rooms, cutouts, seed, step, batch_size, calm=False):
         epoch, place = divmod(number, len(rooms))
         view = np.random.default_rng([seed, 1, epoch]).permutation(len(rooms))[place]
         rng = np.random.default_rng([seed, 2, number])
-        images[i], depth_mm = augment(rooms.images[view], rooms.depth_mm[view], cutouts, rng, calm)
+        images[i], depth_mm = augment(rooms.images[view], rooms.depth_mm[view], cutouts, rng, calm, paste_share)
         depth_m[i] = depth_mm[rows[:, None], rows[None, :]] / np.float32(1000.0)
     valid = (depth_m >= MIN_DEPTH_M) & (depth_m <= MAX_DEPTH_M)
     return images, np.where(valid, depth_m, np.float32(1.0)), valid
 
 
-def batches_ahead(rooms, cutouts, seed, first_step, batch_size, threads, calm_from=math.inf):
+def batches_ahead(rooms, cutouts, seed, first_step, batch_size, threads, calm_from=math.inf, paste_share=PASTE_SHARE):
     """Yield the batches of first_step, first_step + 1, ... without end, made by `threads` threads; calm from step `calm_from`."""
     cv2.setNumThreads(1)  # the pictures are small; OpenCV's own threads would only take turns with the network's
     with ThreadPoolExecutor(threads) as pool:
         step, queue = first_step, deque()
         while True:
             while len(queue) < AHEAD:
-                queue.append(pool.submit(make_batch, rooms, cutouts, seed, step, batch_size, step >= calm_from))
+                queue.append(pool.submit(make_batch, rooms, cutouts, seed, step, batch_size, step >= calm_from, paste_share))
                 step += 1
             yield queue.popleft().result()

@@ -18,8 +18,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from fgbg_depth.depth.training.augment import PASTE_SHARE
 from fgbg_depth.depth.training.batches import batches_ahead
-from fgbg_depth.depth.training.losses import depth_loss, log_depth
+from fgbg_depth.depth.training.losses import GRADIENT, depth_loss, log_depth
 from fgbg_depth.depth.training.measure import measure_rooms
 from fgbg_depth.errors import UsageError, WeightsError
 
@@ -41,6 +42,8 @@ class Settings:
         fall_share: last part of the run, in which the rate falls.
         ema_decay: decay of the averaged weights for each step.
         clip_norm: largest gradient norm.
+        gradient_weight: of the loss's gradient term.
+        paste_share: share of pictures with a cut-out.
         bfloat16: run the network in bfloat16 (several times faster on processors with AMX); weights and loss stay float32.
         data_threads: threads that make batches; changes nothing else.
         save_s, watch_s: time between checkpoints, and between measurements on the watch rooms [s].
@@ -56,6 +59,8 @@ class Settings:
     fall_share: float = 0.6
     ema_decay: float = 0.999
     clip_norm: float = 1.0
+    gradient_weight: float = GRADIENT
+    paste_share: float = PASTE_SHARE
     bfloat16: bool = True
     data_threads: int = 1
     save_s: float = 120.0
@@ -69,7 +74,10 @@ class Settings:
 
 
 # What must be equal for a run to go on; the others only decide when something is written.
-RESUMED = ("seed", "batch_size", "peak_lr", "weight_decay", "warmup_steps", "fall_share", "ema_decay", "clip_norm", "bfloat16")
+RESUMED = (
+    *("seed", "batch_size", "peak_lr", "weight_decay", "warmup_steps", "fall_share", "ema_decay", "clip_norm", "bfloat16"),
+    *("gradient_weight", "paste_share"),
+)
 
 
 def learning_rate(step, total, settings):
@@ -144,7 +152,7 @@ class Trainer:
     def _source(self, rooms, cutouts):
         """Batches from the present step on; while the length isn't known, the calm part is far away."""
         s, calm_from = self.settings, math.inf if self.total is None else math.ceil((1.0 - CALM_SHARE) * self.total)
-        return batches_ahead(rooms, cutouts, s.seed, self.step, s.batch_size, s.data_threads, calm_from)
+        return batches_ahead(rooms, cutouts, s.seed, self.step, s.batch_size, s.data_threads, calm_from, s.paste_share)
 
     def _is_over(self):
         """Whether the last step was done; fixes the number of steps when a run by minutes begins its fall."""
@@ -164,7 +172,7 @@ class Trainer:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=s.bfloat16):
             raw = self.model.raw(to_input(images))
         log_pred = log_depth(raw[:, 0].float(), self.model.config.max_depth_m)
-        loss, parts = depth_loss(log_pred, torch.log(torch.from_numpy(depth_m)), torch.from_numpy(valid))
+        loss, parts = depth_loss(log_pred, torch.log(torch.from_numpy(depth_m)), torch.from_numpy(valid), s.gradient_weight)
         if not torch.isfinite(loss):
             raise WeightsError(f"the loss became {loss.item()} at step {self.step}; lower the learning rate and begin anew")
         self.optimizer.zero_grad(set_to_none=True)

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 RAW_FLOOR = 0.5  # below this raw value (20 m, beyond anything seen) the logarithm goes on as its tangent, so it stays finite
 SCALE_FREE = 0.25  # weight of the shape term; small, since most of the error in metres is one factor for the whole picture
-GRADIENT = 0.3  # weight of the gradient term: its sum over scales is about as large as the first term, and noisier
+GRADIENT = 0.3  # usual weight of the gradient term: its sum over scales is about as large as the first term, and noisier
 SCALES = 4  # 112, 56, 28, 14 pixels: the last still sees walls, not edges
 
 
@@ -36,13 +36,14 @@ def log_depth(raw, max_depth_m=10.0):
     return math.log(max_depth_m) - log_raw
 
 
-def depth_loss(log_pred, log_true, valid):
+def depth_loss(log_pred, log_true, valid, gradient_weight=GRADIENT):
     """The training loss and its parts.
 
     Args:
         log_pred: (N, H, W) float32, log metres.
         log_true: (N, H, W) float32, log metres; any finite value where not valid.
         valid: (N, H, W) bool.
+        gradient_weight: of the gradient term.
 
     Returns:
         (loss, parts): a scalar tensor, and a dict of floats `l1`, `shape`, `gradient` (unweighted).
@@ -55,7 +56,7 @@ def depth_loss(log_pred, log_true, valid):
     variance = (((error - mean[:, None, None]) * weight) ** 2).sum(dim=(1, 2)) / count
     shape = torch.sqrt(variance + 1e-6).mean()  # 1e-6: a finite slope at zero, one thousandth in log depth
     gradient = _gradient_loss(error, weight)
-    loss = l1 + SCALE_FREE * shape + GRADIENT * gradient
+    loss = l1 + SCALE_FREE * shape + gradient_weight * gradient
     return loss, {"l1": l1.item(), "shape": shape.item(), "gradient": gradient.item()}
 
 

@@ -92,7 +92,8 @@ def measure_persons(model, backgrounds, cutouts, seed=0, bfloat16=False):
 
     Returns:
         dict: `composites` (int), `before_wall`, `before_ring`, `both` (shares in [0, 1]), `median_ratio` (person's depth over
-        the background's in the same pixels), `worst` (list of the five cut-outs with the lowest `before_wall`).
+        the background's in the same pixels), `outline` (mean of `metrics.outline_iou`), `worst` (list of the five cut-outs
+        with the lowest `before_wall`).
     """
     scores, names = [], []
     clean = predict_m(model, np.stack([image for _, image in backgrounds]), bfloat16)
@@ -115,6 +116,7 @@ def measure_persons(model, backgrounds, cutouts, seed=0, bfloat16=False):
         "before_ring": float(ring.mean()),
         "both": float((wall & ring).mean()),
         "median_ratio": float(np.median([s["ratio"] for s in scores])),
+        "outline": float(np.mean([s["outline"] for s in scores])),
         "worst": sorted(by_name.items(), key=lambda item: (item[1], item[0]))[:5],
     }
 

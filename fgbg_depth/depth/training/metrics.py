@@ -109,7 +109,8 @@ def person_scores(composite_m, background_m, mask):
     Returns:
         dict: `before_wall` (bool): the median over the mask in the composite is less than the median of the background's
         own prediction over the same pixels; `before_ring` (bool): it is less than the composite's median over the ring
-        around the mask; `ratio` (float): person's median over the background's, below 1 is nearer.
+        around the mask; `ratio` (float): person's median over the background's, below 1 is nearer; `outline` (float): how
+        well the person's edges in the map follow the cut-out, see `outline_iou`.
 
     Raises:
         DataError: the mask is empty or fills the picture, so that nothing can be compared.
@@ -124,7 +125,28 @@ def person_scores(composite_m, background_m, mask):
         "before_wall": person < wall,
         "before_ring": person < float(np.median(composite_m[ring])),
         "ratio": person / wall,
+        "outline": outline_iou(composite_m, background_m, mask),
     }
+
+
+def outline_iou(composite_m, background_m, mask):
+    """How well what came nearer has the shape of the cut-out.
+
+    A pixel came nearer if the logarithm of its depth fell by more than half of the median fall over the mask; pixels up to
+    RING_OUTER_PX beyond the mask are looked at. Blurred edges, lost arms and a halo all make it smaller.
+
+    Args:
+        composite_m, background_m, mask: as `person_scores` has them.
+
+    Returns:
+        intersection over union of these pixels and the mask, in [0, 1]; 0 when the person didn't come nearer at all.
+    """
+    fall = np.log(background_m) - np.log(composite_m)
+    level = float(np.median(fall[mask])) / 2
+    if level <= 0:
+        return 0.0
+    nearer = (fall > level) & _grow(mask, RING_OUTER_PX)
+    return float((nearer & mask).sum() / (nearer | mask).sum())
 
 
 def _grow(mask, radius_px):

@@ -4,7 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from fgbg_depth.depth.configuration import DenseDepthConfig
 from fgbg_depth.depth.image_processing import DenseDepthImageProcessor
@@ -36,6 +36,28 @@ def new_model(seed, **changes):
     """
     torch.manual_seed(seed)
     return DenseDepthForDepthEstimation(DenseDepthConfig(**{**ARCHITECTURE, **changes}))
+
+
+def begin_with(model, source):
+    """Give a network the trained weights of another one.
+
+    Args:
+        model: DenseDepthForDepthEstimation; changed in place.
+        source: EMBEDDED_NAME, or a folder written by `write_folder`.
+
+    Raises:
+        UsageError: it is no such folder, or of another architecture.
+    """
+    folder = embedded_folder() if source == EMBEDDED_NAME else Path(source)
+    if not (folder / "model.safetensors").is_file():
+        raise UsageError(f"{folder} has no model.safetensors; give {EMBEDDED_NAME} or a folder with a trained model")
+    tensors, mine = load_file(folder / "model.safetensors"), model.state_dict()
+    strange = sorted(name for name in tensors.keys() | mine.keys() if name not in tensors or name not in mine)
+    strange += sorted(name for name in tensors.keys() & mine.keys() if tensors[name].shape != mine[name].shape)
+    if strange:
+        differ = f"{len(strange)} tensors differ, first {strange[0]}"
+        raise UsageError(f"{folder}: of another architecture ({differ}); leave it out to begin anew")
+    model.load_state_dict({name: tensor.to(mine[name].dtype) for name, tensor in tensors.items()})
 
 
 def embedded_folder():
