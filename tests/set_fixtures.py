@@ -8,6 +8,7 @@ import shutil
 import pytest
 from real_runs import NUM_BACKGROUNDS, NUM_FOREGROUNDS, call_good, generate, make_pictures, save_tiny_model
 from small_sets import small_set
+from streams import keys, make_noise_set, noise_set, stored_rows
 
 # --- pictures and a model for runs of the command line ---
 
@@ -106,3 +107,18 @@ def plain_answers(caches):
         return answers[name, config]
 
     return answer
+
+
+# --- sets of noise, for streams ---
+
+
+@pytest.fixture(scope="session")
+def all_keys():
+    """The keys of the noise set, in order."""
+    return keys(stored_rows(noise_set(), columns=["key"]))
+
+
+@pytest.fixture
+def noise_copy(tmp_path):
+    """A noise set of its own for one test."""
+    return make_noise_set(tmp_path / "noise")

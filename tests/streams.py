@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 GROUP_ROWS = 20
 TRAIN_ROWS = (20, 60, 60, 34)
 VALIDATION_ROWS = (7,)
+NUM_ROWS = sum(TRAIN_ROWS)
 SIDE_PX = 38  # a picture of noise has 4 kB
 FEW_WAITS = (0.01, 0.01, 0.01)  # between tries, in tests that let requests fail
 QUICK = {"fgbg_depth.streaming.hub_files": {"WAITS_S": FEW_WAITS}}
@@ -208,6 +209,15 @@ def read_until_it_fails(repo, **words):
     except Exception as caught:
         error = f"{type(caught).__name__}: {caught}"
     return found, state, error, time.monotonic() - at
+
+
+def open_keys(seed=None, epoch=0, folder=None):
+    """A stream of the keys of the noise set, or of another folder."""
+    from fgbg_depth import stream
+
+    data = stream(folder or noise_set(), columns=["key"], shuffle_seed=seed)
+    data.set_epoch(epoch)
+    return data
 
 
 def look_at_clients(repo):
