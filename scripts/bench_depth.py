@@ -46,6 +46,10 @@ ENGINES = {"torch fp32": ("torch", "fp32"), "torch bf16": ("torch", "bf16")}
 OPENVINO = {"openvino fp32": ("openvino", "fp32"), "openvino bf16": ("openvino", "bf16")}
 GEMM_SIDE = 2048
 CONV_SHAPES = ((256, 56), (416, 28), (832, 14))  # channels and side of maps, like the decoder's; the quickest counts
+REFERENCE_ROWS = 400_000  # the reference recipe's
+# NVIDIA's data sheet of the H100 SXM: 989 TFLOP/s, dense bf16. Convolutions of a network reach a part of a peak; a third is a guess
+# on the safe side, as the best way on this page's processor reaches more.
+H100_TFLOPS, H100_SHARE = 989, 1 / 3
 REAL, SMALL = "DenseDepth, 42.8 million values", MINI
 
 
@@ -258,8 +262,23 @@ def print_report(report, rows):
             if "levels_mean" in row and name != PLAIN:
                 names = ("levels_mean", "levels_max", "metres_mean", "metres_max")
                 print(f"| {name} | {' | '.join(f'{row[key]:.2g}' for key in names)} |")
+    print_reference(rows)
     if "raw_against_keras" in report:
         print(f"\nRaw output of the plain network against tf-keras: at most {report['raw_against_keras']:.1e} apart, relative.")
+
+
+def print_reference(rows):
+    """How long the network takes for the reference set: here, from the rates, and on a GPU, from the operations."""
+    print(f"\n{REFERENCE_ROWS:,} rows, the network alone, computed from the rates above\n")
+    print("| network | way | hours here |\n|---|---|---|")
+    for way, row in rows.items():
+        network, _, name = way.partition(": ")
+        print(f"| {network} | {name} | {REFERENCE_ROWS / row['rate'] / 3600:.2f} |")
+    gflop = rows[f"{REAL}: {PLAIN}"]["gflop"]
+    seconds = REFERENCE_ROWS * gflop / 1000 / H100_TFLOPS
+    print(f"\nOne H100, computed, not measured: {gflop:.1f} GFLOP a picture are {REFERENCE_ROWS * gflop / 1e6:.1f} PFLOP for all.")
+    print(f"At its stated peak of {H100_TFLOPS} TFLOP/s that is {seconds:.0f} s, at a third of it {seconds / H100_SHARE:.0f} s.")
+    print("All else takes longer then: see the rates without depth of bench_generate.py.")
 
 
 def _cell(row, name):
