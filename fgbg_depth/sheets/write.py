@@ -1,4 +1,4 @@
-"""Contact sheets: the pictures of the card, made from the set's own files.
+"""The pictures of the card, made from the set's own files: contact sheets, and the plots of `plots.py`.
 
 Backgrounds and cut-outs come from the asset tables; composites, masks and depth maps are of the same rows in the same order, so that the
 sheets can be compared. Files are bounded in size, work is bounded whatever the number of rows, and the same set gives the same bytes.
@@ -7,15 +7,14 @@ sheets can be compared. Files are bounded in size, work is bounded whatever the 
 import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
-import cv2
 import numpy as np
 
 from ..asset_tables import AssetReader, read_entries
 from ..config import SPLIT_NAMES
 from ..errors import DataError
 from ..files import write_bytes
+from ..folders import as_folder
 from .drawing import (
     GAP_PX,
     LABEL_PX,
@@ -33,6 +32,7 @@ from .drawing import (
     stack,
     text_line,
 )
+from .plots import draw_plots, plot_titles
 from .rows import pick_rows, read_pictures
 
 FOLDER_NAME = "assets"
@@ -46,7 +46,6 @@ DEMO_SAMPLES = 12
 SAMPLE_TILES = 6  # in a line: two rows with depth, three without
 NEAR_QUANTILE, FAR_QUANTILE = "0.01", "0.99"  # the depth scale holds nearly all pixels, and no outlier stretches it
 MIN_SPAN_M = 0.01  # of the depth scale, for a set of constant maps
-HEAT_TILE_PX = 14
 ASSET_ASPECT = 0.75  # height / width of a background's tile: most photos are 4:3 or wider
 
 
@@ -61,11 +60,16 @@ def sheet_titles(has_depth):
     }
     if has_depth:
         titles["depth.png"] = "Depth of the same rows"
-    return {**titles, "placements.png": "Where the cut-outs lie"}
+    return titles
+
+
+def picture_names(has_depth):
+    """Names of all files in `assets/`: contact sheets and plots."""
+    return (*sheet_titles(has_depth), *plot_titles(has_depth))
 
 
 def write_sheets(folder):
-    """Make all contact sheets of a set in `folder`/assets; equal ones are left alone.
+    """Make all contact sheets and plots of a set in `folder`/assets; equal ones are left alone.
 
     Args:
         folder: the set's folder, with its tables, shards and stats.json.
@@ -73,17 +77,18 @@ def write_sheets(folder):
     Raises:
         DataError: a table or a picture can't be read.
     """
-    folder = Path(folder)
+    folder = as_folder(folder)
     stats = _read_stats(folder)
     sheets = {
         "backgrounds.png": _asset_sheet(folder, "background"),
         "foregrounds.png": _asset_sheet(folder, "foreground"),
         "samples.png": _samples(folder, SAMPLES_SHOWN, stats),
-        "placements.png": _heat_map(stats["all"]["mask"]["placement_heatmap"]),
         **_row_sheets(folder, stats),
     }
     for name in sheet_titles("depth.png" in sheets):
         write_bytes(folder / FOLDER_NAME / name, encode_sheet(sheets[name], MAX_SHEET_BYTES))
+    for name, data in draw_plots(stats["all"], MAX_SHEET_BYTES).items():
+        write_bytes(folder / FOLDER_NAME / name, data)
 
 
 def demo_sheet(folder, path):
@@ -93,7 +98,7 @@ def demo_sheet(folder, path):
         folder: the set's folder.
         path: the PNG to write.
     """
-    folder = Path(folder)
+    folder = as_folder(folder)
     write_bytes(path, encode_sheet(_samples(folder, DEMO_SAMPLES, _read_stats(folder)), MAX_DEMO_BYTES))
 
 
@@ -214,17 +219,3 @@ class DepthScale:
         if self.near_m is None:
             return legend(width, [(0, "near"), (0.5, "each map has its own scale"), (1, "far")], depth_colours)
         return legend(width, metre_ticks(self.near_m, self.far_m), depth_colours)
-
-
-def _heat_map(heat):
-    """The part of rows in which each of 28 x 28 cells of the canvas is covered, in colours."""
-    heat = np.asarray(heat, np.float64)
-    peak = heat.max() or 1.0
-    tiles = np.repeat(np.repeat(_heat_colours(heat / peak), HEAT_TILE_PX, 0), HEAT_TILE_PX, 1)
-    foot = legend(tiles.shape[1] + 2 * GAP_PX, [(0, "0 %"), (1, f"{100 * peak:.1f} % of rows")], _heat_colours)
-    return stack([grid([tiles], 1), foot])
-
-
-def _heat_colours(part):
-    levels = np.rint(np.clip(part, 0, 1) * 255).astype(np.uint8)
-    return cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
