@@ -8,7 +8,7 @@ import dataclasses
 import re
 from pathlib import Path
 
-from ..sheets.write import sheet_titles
+from ..sheets.write import picture_names
 from .facts import read_facts
 from .merge import split_parts
 from .metadata import KEEP_IF_SET, UNITED_LISTS, card_metadata
@@ -59,5 +59,5 @@ def without_stale(found, old, new):
 def own_pictures(body):
     """Paths of the pictures in assets/ that the words of people show; the sheets, which are made anew, aren't among them."""
     words = "\n".join(segment.text for segment in split_parts(body) if not segment.name)
-    sheets = {f"assets/{name}" for name in sheet_titles(True)}
+    sheets = {f"assets/{name}" for name in picture_names(True)}
     return sorted(set(_PICTURE.findall(words)) - sheets)

@@ -3,18 +3,22 @@
 Nothing is opened but footers, the asset tables without their pictures, and the three small text files.
 """
 
+import functools
 import json
 from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from .. import schema
 from ..asset_tables import KINDS, read_entries
 from ..config import SPLIT_NAMES, Recipe
+from ..dropped import Dropped, read_dropped
 from ..errors import DataError
+from ..folders import as_folder
 from ..manifest import read_manifest
+from ..near_duplicates import near_in_tables
 from ..shards import find_tables, footer_of, open_table
 
+DENSEDEPTH = "DenseDepthForDepthEstimation"  # the network class whose paper is cited
 ASSET_SPLIT = "train"  # asset tables aren't split; `datasets` wants a name, and this is its own default
 
 
@@ -54,6 +58,7 @@ class SetFacts:
         sizes: {config: {split: Size}}, splits in their usual order.
         entries: {"background" and "foreground": asset_tables.Entry list}.
         batches: number of batches.
+        dropped: dropped.Dropped, what was taken out of the set.
     """
 
     recipe: Recipe
@@ -63,11 +68,17 @@ class SetFacts:
     sizes: dict
     entries: dict
     batches: int
+    dropped: Dropped = field(default_factory=Dropped)
 
     @property
     def depth(self):
         """What is known of the depth model, or None."""
         return self.manifest["depth"]
+
+    @property
+    def cites_densedepth(self):
+        """True when the depth network is that of the DenseDepth paper, in whatever size."""
+        return self.depth is not None and self.depth.get("architecture") == DENSEDEPTH
 
     @property
     def is_metric(self):
@@ -87,9 +98,19 @@ class SetFacts:
         return sum(self.manifest["cells_left_out"].values())
 
     @property
+    def rows_left_out(self):
+        """Rows that the set lacks, as the depth network failed on them."""
+        return sum(self.manifest.get("rows_left_out", {}).values())
+
+    @property
     def total_bytes(self):
         """Bytes of all Parquet files."""
         return sum(size.file_bytes for splits in self.sizes.values() for size in splits.values())
+
+    @functools.cached_property
+    def near(self):
+        """NearDuplicates among the source pictures; they are decoded for it at the first call."""
+        return near_in_tables(self.entries, self.recipe.key_color)
 
     def assets_per_split(self, kind):
         """{split or "all": (assets, groups)} of one kind, in the usual order."""
@@ -111,7 +132,7 @@ def read_facts(folder):
     Raises:
         DataError: something is missing or can't be read.
     """
-    folder = Path(folder)
+    folder = as_folder(folder)
     manifest = read_manifest(folder)
     entries, footers = {}, {}
     for kind in KINDS:
@@ -127,6 +148,7 @@ def read_facts(folder):
         {config: _sizes(folder, config) for config in schema.CONFIGS},
         entries,
         len(footers),
+        read_dropped(folder),
     )
 
 

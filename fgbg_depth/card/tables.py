@@ -136,6 +136,9 @@ def _texts_of(recipe, is_metric):
     picture = f"JPEG of quality {recipe.image_quality}" if recipe.image_format == "jpeg" else "PNG"
     mask = "0 or 255" if recipe.mask == "binary" else "the soft alpha, 0 to 255"
     texts = {"image": f"the composite, RGB, {side}, {picture}", "mask": f"the cut-out's mask, gray, {side}, PNG: {mask}"}
+    if recipe.imported:
+        texts["placement_box"] = COLUMN_TEXTS["placement_box"] + "; null where it isn't known"
+        texts["mask"] += ", cut from a JPEG"
     if recipe.has_depth:
         texts["depth"] = f"predicted depth, gray, {side}, {SAVED_LEVELS[recipe.depth_encoding]}: far is bright"
         if not is_metric:

@@ -15,16 +15,22 @@ from ..asset_tables import KINDS
 from ..depth.locate import MINI
 from ..errors import DataError, FgbgDepthError
 from ..files import write_text
+from ..folders import as_folder
+from ..imported import MODEL_NAME
 from ..progress import size
+from ..sheets.plots import plot_titles
 from ..sheets.write import sheet_titles
 from . import tables as card_tables
+from .error import error_words
 from .facts import read_facts
 from .merge import merge_body, part_differences
 from .metadata import card_metadata, merge_metadata
+from .near import near_text
+from .people import known_table, people_sentences
+from .terms import terms_lines
 
 CARD_NAME = "README.md"
 TEMPLATE_NAME = "dataset_card.md"
-DENSEDEPTH = "DenseDepthForDepthEstimation"  # the network class whose paper is cited
 
 
 def write_card(folder, start=({}, "")):
@@ -37,7 +43,7 @@ def write_card(folder, start=({}, "")):
     Raises:
         DataError: the set is unfinished, or the card that is there has broken marks or a broken YAML block.
     """
-    path = Path(folder) / CARD_NAME
+    path = as_folder(folder) / CARD_NAME
     metadata, body = read_card(path) if path.exists() else start
     write_text(path, render_card(read_facts(folder), metadata, body))
 
@@ -55,7 +61,7 @@ def card_differences(folder):
     Raises:
         DataError: the set itself can't be read.
     """
-    path, facts = Path(folder) / CARD_NAME, read_facts(folder)
+    path, facts = as_folder(folder) / CARD_NAME, read_facts(folder)
     if not path.is_file():
         return [f"{CARD_NAME} is missing; `fgbg-depth card` makes it"]
     try:
@@ -142,22 +148,30 @@ def _context(facts, title):
         "recipe": recipe,
         "depth": depth,
         "is_metric": facts.is_metric,
+        "maps_imported": depth is not None and depth["name"] == MODEL_NAME,
         "is_mini": depth is not None and depth["name"] == MINI,
-        "cites_densedepth": depth is not None and depth.get("architecture") == DENSEDEPTH,
+        "cites_densedepth": facts.cites_densedepth,
         "rows": facts.rows,
         "backgrounds": len(facts.entries["background"]),
         "foregrounds": len(facts.entries["foreground"]),
         "batches": facts.batches,
         "splits": facts.splits,
         "sample_split": facts.splits[-1],
-        "cells": facts.rows // recipe.placements,
+        "cells": (facts.rows + facts.rows_left_out) // recipe.placements,
+        "rows_left_out": facts.rows_left_out,
         "cells_left_out": facts.cells_left_out,
         "total_size": size(facts.total_bytes),
         "sheets": sheet_titles(recipe.has_depth),
+        "plots": plot_titles(recipe.has_depth),
         "sizes_table": card_tables.sizes_table(facts.sizes),
         "statistics_table": card_tables.statistics_table(facts.stats),
         "columns_tables": {c: card_tables.columns_table(c, recipe, facts.is_metric) for c in ("default", "backgrounds", "foregrounds")},
         "splits_table": card_tables.splits_table(facts),
+        "near_text": near_text(facts.near),
+        "terms_lines": terms_lines(facts.entries),
+        "error_text": card_tables.plain(error_words(depth)) if depth else "",
+        "people_lines": [card_tables.plain(text) for text in people_sentences(facts)],
+        "known_table": known_table(facts.entries),
         "licences_table": card_tables.licences_table(facts.entries),
         "sources_tables": {kind: card_tables.sources_table(facts.entries[kind]) for kind in KINDS},
         "listed": card_tables.MAX_SOURCE_ROWS,

@@ -11,6 +11,7 @@ def add_arguments(parser):
     parser.add_argument("--to", metavar="vX.Y.Z", required=True, help="the version whose content shall come back")
     parser.add_argument("--message", metavar="TEXT", default="", help="why, for the card's list of versions")
     parser.add_argument("--plan", action="store_true", help="say what would be done, and do nothing")
+    parser.add_argument("--bring-back-dropped", action="store_true", help="even pictures that were taken out of the set since")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(after_stop="Main is as it was, or holds the whole version: run the same command again.")
 
@@ -21,7 +22,8 @@ def run(args):
     from ..hub.rollback import rollback
 
     api, patience = hub_flags.open_api(), hub_flags.patience()
-    done = rollback(args.repo, args.to, api=api, wish=Wish(message=args.message), plan_only=args.plan, patience=patience)
+    words = {"plan_only": args.plan, "with_dropped": args.bring_back_dropped}
+    done = rollback(args.repo, args.to, api=api, wish=Wish(message=args.message), patience=patience, **words)
     if args.json:
         print(json.dumps({**done.__dict__, "restore": list(done.restore), "drop": list(done.drop)}))
         return 0

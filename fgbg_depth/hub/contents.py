@@ -1,4 +1,4 @@
-"""The files of a set on disk, as they are published: those that its manifest lists, the manifest, the sheets and the card.
+"""The files of a set on disk, as they are published: those that its manifest lists, the manifest, croissant.json, sheets and card.
 
 Nothing else in the folder is ever sent, whatever lies there.
 """
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..card.write import CARD_NAME
+from ..croissant import CROISSANT_NAME
 from ..errors import DataError
 from ..files import HASH_BLOCK_BYTES, sha256_of
 from ..manifest import MANIFEST_NAME, read_manifest
@@ -80,9 +81,10 @@ def read_contents(folder):
                 f"{source} has {source.stat().st_size:,} bytes, {MANIFEST_NAME} says {facts['bytes']:,}; run `fgbg-depth verify {folder}`"
             )
         files[path] = LocalFile(path, facts["bytes"], facts["sha256"], source)
-    if not (folder / CARD_NAME).is_file():
-        raise DataError(f"{folder / CARD_NAME} is missing; `fgbg-depth card {folder}` makes it")
-    for source in (folder / MANIFEST_NAME, folder / CARD_NAME, *sorted(folder.glob(SHEETS))):
+    for name in (CARD_NAME, CROISSANT_NAME):
+        if not (folder / name).is_file():
+            raise DataError(f"{folder / name} is missing; `fgbg-depth card {folder}` makes it")
+    for source in (folder / MANIFEST_NAME, folder / CROISSANT_NAME, folder / CARD_NAME, *sorted(folder.glob(SHEETS))):
         path = source.relative_to(folder).as_posix()
         files[path] = from_path(path, source)
     return manifest, files

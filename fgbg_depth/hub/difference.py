@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from ..sheets.write import sheet_titles
+from ..sheets.write import picture_names
 
 OUR_FOLDERS = ("data", "metadata", "backgrounds", "foregrounds")  # the card's globs take every Parquet file in them
-OUR_FILES = ("manifest.json", "stats.json", "recipe.toml")
-OUR_SHEETS = frozenset(f"assets/{name}" for name in sheet_titles(True))
+OUR_FILES = ("manifest.json", "stats.json", "recipe.toml", "dropped.json", "croissant.json")
+OUR_SHEETS = frozenset(f"assets/{name}" for name in picture_names(True))
 
 
 @dataclass(frozen=True)

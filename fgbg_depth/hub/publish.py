@@ -19,6 +19,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..card.write import CARD_NAME, card_differences
+from ..croissant import CROISSANT_NAME, croissant_differs
 from ..errors import ConflictError, DataError, TokenError, UsageError
 from ..files import locked, write_bytes
 from ..progress import Quiet
@@ -27,6 +28,7 @@ from .contents import check_hashes, read_contents
 from .patience import Patience
 from .release import Wish, pending_version, plan_release, with_tag
 from .remote import Remote
+from .taken_out import lost_list_note, refuse_returned
 from .upload import KB, additions_of, check_metadata, check_published, commit, find_pull_request, holds, send_blobs, set_tag
 
 FULL, TRUST = "full", "trust"  # decode every picture, or compare hashes with the manifest only
@@ -117,6 +119,7 @@ def plan(folder, repo_id, *, api=None, wish=None, options=None, progress=None, p
     remote = Remote(api, full_repo_id(repo_id, account), patience=patience)
     manifest, files = _checked(Path(folder), options, progress)
     snapshot, more = _snapshot(remote, options)
+    more = [*more, *_taken_out(folder, files, remote, snapshot)]
     pending = pending_version(remote, snapshot)
     if pending:
         snapshot = with_tag(snapshot, *pending)
@@ -143,6 +146,7 @@ def publish(folder, repo_id, *, api=None, wish=None, options=None, progress=None
         manifest, files = _checked(folder, options, progress)
         remote = Remote(api, repo_id, patience=patience)
         snapshot, notes = _snapshot(remote, options)
+        notes = [*notes, *_taken_out(folder, files, remote, snapshot)]
         snapshot, tagged = _tag_pending(remote, snapshot, options)
         release = plan_release(folder, manifest, files, remote, snapshot, wish)
         if release.decision is None:
@@ -229,6 +233,16 @@ def _snapshot(remote, options):
     return snapshot, tuple(filter(None, notes))
 
 
+def _taken_out(folder, files, remote, snapshot):
+    """Notes on pictures that were taken out of the published set.
+
+    Raises:
+        HubError: the folder still holds some.
+    """
+    refuse_returned(folder, remote, snapshot)
+    return filter(None, [lost_list_note(files, remote, snapshot)])
+
+
 def _visibility_note(snapshot, options):
     if options.private and not snapshot.private:
         return "the repository is there already and is public; --private only counts when it is made"
@@ -253,7 +267,8 @@ def _checked(folder, options, progress):
         listed = [files[path] for path in manifest["files"]]
         with progress.task("check the hashes", sum(file.size for file in listed) // KB, unit="kB") as bar:
             check_hashes(listed, lambda done: bar.update(done // KB))
-        findings = card_differences(folder)
+        differs = croissant_differs(folder)
+        findings = card_differences(folder) + ([f"{CROISSANT_NAME} {differs}; `fgbg-depth card` makes it"] if differs else [])
     if findings:
         more = f"\n... and {len(findings) - 5:,} more" if len(findings) > 5 else ""
         raise DataError(

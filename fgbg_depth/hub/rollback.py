@@ -19,6 +19,7 @@ from .patience import Patience
 from .publish import full_repo_id
 from .release import Wish, pending_version, tree_problems, with_tag
 from .remote import Remote
+from .taken_out import refuse_old_pictures
 from .upload import additions_of, check_published, commit, holds, set_tag
 from .versions import MAJOR, decide_version, parse_version
 
@@ -44,7 +45,7 @@ class Rollback:
     commit: str | None = None
 
 
-def rollback(repo_id, to, *, api=None, wish=None, plan_only=False, patience=None):
+def rollback(repo_id, to, *, api=None, wish=None, plan_only=False, patience=None, with_dropped=False):
     """Bring an earlier version back as a new one.
 
     Args:
@@ -54,12 +55,13 @@ def rollback(repo_id, to, *, api=None, wish=None, plan_only=False, patience=None
         wish: release.Wish; only `version`, `message` and `today` count.
         plan_only: work it out and send nothing.
         patience: Patience.
+        with_dropped: bring pictures back, too, that were taken out of the set since.
 
     Returns:
         Rollback.
 
     Raises:
-        UsageError: there is no such version, or main holds its content already.
+        UsageError: there is no such version, main holds its content already, or pictures of it were taken out since.
         FgbgDepthError: it failed; main is as it was, or holds the whole version.
     """
     from huggingface_hub import CommitOperationCopy, CommitOperationDelete, HfApi
@@ -71,6 +73,8 @@ def rollback(repo_id, to, *, api=None, wish=None, plan_only=False, patience=None
     remote = Remote(api, repo_id, patience=patience)
     snapshot = remote.snapshot()
     target = _target(remote, snapshot, to)
+    if not with_dropped:
+        refuse_old_pictures(remote, snapshot, target, to)
     pending = pending_version(remote, snapshot)
     if pending and not plan_only:
         set_tag(remote, *pending)

@@ -76,6 +76,9 @@ def level_of_change(old, new, old_features=None, new_features=None):
     counts = {config: _rows(new_tables, config) - _rows(old_tables, config) for config in ROW_CONFIGS}
     gone = sorted(old_tables.keys() - new_tables.keys())
     rewritten = sorted(n for n in old_tables.keys() & new_tables.keys() if old_tables[n]["sha256"] != new_tables[n]["sha256"])
+    fewer = [f"{-count:,} {_ROW_NAMES[config][count != -1]}" for config, count in counts.items() if count < 0]
+    if fewer and rewritten:
+        return MAJOR, f"rows go away: {_listed(fewer)} {'is' if sum(counts.values()) == -1 else 'are'} no longer part of the set"
     if gone:
         away = sum(old_tables[name]["rows"] for name in gone)
         return MAJOR, f"rows go away: {_some(gone)} with {away:,} rows {'is' if len(gone) == 1 else 'are'} no longer part of the set"
