@@ -6,30 +6,34 @@ pictures. Steps: check the set, load the depth model, resolve the recipe, compar
 source pictures, make the missing shards, finish. Everything that can be wrong is found before the first shard is made.
 """
 
+import contextlib
 import dataclasses
+import functools
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import batches
-from .asset_tables import KINDS, list_digest
+from .asset_tables import KINDS, AssetReader, list_digest
 from .card.carry import carried_card, own_pictures
 from .card.write import CARD_NAME
+from .dropped import DROPPED_NAME, write_dropped
 from .errors import DataError, FolderError, UsageError
 from .files import locked, sha256_of, storage_errors, swept, write_bytes
 from .finish import finish_set, strange_tables
-from .generate import check_workers, result_of
+from .generate import check_workers, place_of, result_of
 from .manifest import MANIFEST_NAME, library_versions
 from .missing import make_missing, split_shards
 from .prepare import Prepared, open_depth
-from .produce import Job, write_shard
+from .produce import Job, Made, picture_row
 from .progress import Quiet
-from .shards import read_footer
+from .shards import find_tables, read_footer
 from .stored import StoredRows, check_whole, copy_asset_tables, kept_versions, refuse_other_pictures
+from .studio import CutoutMaker, FittedCanvases, Studio
 from .verify import verify_set
 from .verify.basis import read_basis
 from .verify.findings import CARD_FILES, Findings
-from .workers import open_predictor
+from .workers import DepthTask
 
 OF_THE_MODEL = {"depth_input_size": None, "depth_output": ""}  # fields that another model doesn't take over, with their defaults
 
@@ -43,7 +47,7 @@ def annotate(source, folder, depth, options, progress=None, trust=False):
         depth: {recipe field: value} of the depth fields that are wanted: `depth_model` (or "none"), and any of `depth_encoding`,
             `depth_input_size`, `depth_output`, `depth_batch`, `depth_engine`, `depth_precision`. Others are as in the
             source, but for the input size and the output's meaning, which are the model's own.
-        options: prepare.Options; of it num_workers, depth_weights and device.
+        options: prepare.Options; of it num_workers, depth_weights, device and on_bad_depth.
         progress: progress.Quiet or a subclass.
         trust: compare the source's hashes with its manifest only; don't decode every picture before the work begins.
 
@@ -54,7 +58,7 @@ def annotate(source, folder, depth, options, progress=None, trust=False):
         FgbgDepthError: see errors.py; finished shards are kept, nothing is half-written.
     """
     started, progress = time.monotonic(), progress or Quiet()
-    source, folder = Path(source), Path(folder)
+    source, folder = place_of(source, options), place_of(folder, options)
     check_workers(options)
     _check_paths(source, folder)
     with locked(folder) as folder, swept(folder), storage_errors(folder):
@@ -64,6 +68,8 @@ def annotate(source, folder, depth, options, progress=None, trust=False):
         versions = library_versions(prepared.recipe.has_depth)
         extra = {"recipe": batches.stored_fields(prepared.recipe), "depth": prepared.depth}
         with progress.task("copy the source pictures", None):
+            if basis.dropped:
+                write_dropped(folder, basis.dropped)
             copy_asset_tables(source, folder, sorted(basis.lists), prepared.digest, prepared.work.lists, extra, versions)
         made = _make_shards(source, prepared, versions, options, progress)
         manifest = _finish(source, prepared, card, progress)
@@ -93,10 +99,13 @@ def _prepare(source, folder, depth, options, progress):
     manifest = check_whole(source)
     basis = _basis(source, manifest)
     recipe = new_recipe(basis.recipe, depth)
+    _remove_early_list(source, folder)
     state = batches.read_state(folder)
     card = carried_card(source, recipe)
     with progress.task("load the depth model" if recipe.has_depth else "read the recipe", None):
-        recipe, description, _, arguments = open_depth(recipe, options)
+        recipe, description, estimator, arguments = open_depth(recipe, options, state)
+    if description and options.on_depth:
+        options.on_depth(description)
     digest = recipe.digest(description["weights_digest"] if description else "")
     batches.refuse_other_recipe(folder, state, recipe, digest)
     lists = {batch: list_digest(digest, *_of_batch(basis, batch)) for batch in basis.lists}
@@ -110,8 +119,16 @@ def _prepare(source, folder, depth, options, progress):
     notes = []
     if any(card) and (folder / CARD_NAME).exists() and not (folder / MANIFEST_NAME).exists():
         notes.append(f"{folder / CARD_NAME} was there before: it is kept, and the words of {source / CARD_NAME} aren't carried over")
-    work = batches.BatchWork(max(lists), basis.entries, {kind: {} for kind in KINDS}, lists, notes=tuple(notes))
-    return Prepared(folder, recipe, digest, description, work, plan, arguments), basis, card
+    work = batches.BatchWork(max(lists), basis.entries, {kind: {} for kind in KINDS}, lists, basis.dropped, notes=tuple(notes))
+    return Prepared(folder, recipe, digest, description, work, plan, arguments, estimator, options.on_bad_depth), basis, card
+
+
+def _remove_early_list(source, folder):
+    """Take the source's own list of dropped pictures away where a run was killed before it wrote the first table: it begins anew."""
+    ours, theirs = folder / DROPPED_NAME, source / DROPPED_NAME
+    begun = any(find_tables(folder, f"{kind}s") for kind in KINDS)
+    if not begun and ours.is_file() and theirs.is_file() and ours.read_bytes() == theirs.read_bytes():
+        ours.unlink()
 
 
 def _basis(source, manifest):
@@ -164,42 +181,60 @@ class StoredJob(Job):
 
     source: Path | None = None
 
-    def footer(self, shard, tally=""):
+    def footer(self, shard, tally="", left_out=()):
         """The footer of a shard: its pictures keep the library versions that made them."""
         was = read_footer(self.source / shard.name).versions
-        return dataclasses.replace(super().footer(shard, tally), versions=kept_versions(was, self.versions))
+        return dataclasses.replace(super().footer(shard, tally, left_out), versions=kept_versions(was, self.versions))
 
 
 @dataclass(frozen=True)
-class StoredTask:
-    """All that a worker needs; sent once when it starts. See workers.Task."""
+class StoredTask(DepthTask):
+    """Takes rows from a finished set; see workers.DepthTask. `entries` are its source pictures, {kind: asset_tables.Entry list}."""
 
     job: StoredJob
     plan: object
+    entries: dict
     estimator: dict | None
     weights_digest: str
+    loaded: object = field(default=None, repr=False, compare=False)
+    overlapped: bool = True
 
-    def open(self):
-        """Load what the shards are made with; see workers.Task.open."""
-        predict = open_predictor(self.estimator, self.weights_digest)
+    def pictures(self):
+        """See workers.DepthTask."""
 
-        def work(shard, say):
-            with StoredRows(self.job.source / shard.name, self.plan, shard, self.job.recipe) as rows:
-                write_shard(self.job, shard, rows.picture, predict, say)
+        @contextlib.contextmanager
+        def pictures(shard):
+            rows = self.plan.rows[shard.batch, shard.split]
+            with StoredRows(self.job.source / shard.name, self.plan, shard, self.job.recipe, lambda i: self._anew(rows, i)) as stored:
+                yield stored.picture
 
-        return work
+        return pictures
+
+    def _anew(self, rows, i):
+        """A row that the source lacks for its depth, from the source pictures."""
+        recipe = self.job.recipe
+        if recipe.imported:
+            raise DataError(f"{self.job.source} lacks row {self.plan.key(rows, i)!r}, and rows of an imported set can't be made anew")
+        return picture_row(recipe, self.plan, rows, i, self._studio)
+
+    @functools.cached_property
+    def _studio(self):
+        readers = {kind: AssetReader(self.entries[kind]) for kind in KINDS}
+        canvases = FittedCanvases(self.job.recipe, self.plan.backgrounds, readers["background"])
+        return Studio(self.job.recipe, canvases, CutoutMaker(self.plan.foregrounds, readers["foreground"]))
 
 
 def _make_shards(source, prepared, versions, options, progress):
-    """Make what is missing; returns the number of rows made."""
-    job = StoredJob(prepared.folder, prepared.recipe, prepared.digest, prepared.work.lists, versions, prepared.relative, source)
+    """Make what is missing; returns produce.Made."""
+    of_run = prepared.folder, prepared.recipe, prepared.digest, prepared.work.lists, versions, prepared.relative, prepared.on_bad_depth
+    job = StoredJob(*of_run, source)
     there, missing = split_shards(job, prepared.plan)
     with progress.task("compare finished shards", len(there)) as task:
         refuse_other_pictures(source, prepared.folder, there, task.update)
     if not missing:
-        return 0
-    task = StoredTask(job, prepared.plan, prepared.estimator, prepared.weights)
-    return make_missing(task, prepared.plan, there, missing, options, progress)
+        return Made()
+    task = StoredTask(job, prepared.plan, prepared.work.entries, prepared.estimator, prepared.weights, prepared.loaded)
+    return make_missing(task, there, missing, options, progress)
 
 
 def _finish(source, prepared, card, progress):

@@ -4,10 +4,11 @@ They are written before any row is made, and rows are made from them, not from t
 from. So any row can be composited anew from the published set alone, and an appended batch doesn't need the old files.
 """
 
+import contextlib
+import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from . import schema
 from .assets.pictures import decode_picture, encode_png
 from .assets.scan import asset_bytes, read_asset
 from .errors import DataError
+from .files import local_copy
+from .folders import as_folder
 from .plan import PlanAsset
 from .shards import find_tables, footer_of, open_table, write_table
 
@@ -57,7 +60,7 @@ def list_digest(recipe_digest, backgrounds, foregrounds):
 
 def table_path(folder, kind, batch):
     """Where a batch's table of one kind lies."""
-    return Path(folder) / f"{kind}s" / f"b{batch:03d}.parquet"
+    return as_folder(folder) / f"{kind}s" / f"b{batch:03d}.parquet"
 
 
 def write_asset_table(folder, kind, entries, assets, recipe, footer):
@@ -71,12 +74,17 @@ def write_asset_table(folder, kind, entries, assets, recipe, footer):
         recipe: config.Recipe (key colour and mask threshold).
         footer: Footer.
     """
+    write_asset_pictures(folder, kind, entries, lambda e: asset_bytes(assets[e.plan.id], **_reading(e.plan, recipe)), recipe, footer)
+
+
+def write_asset_pictures(folder, kind, entries, picture, recipe, footer):
+    """Write one batch's table, wherever its pictures come from; `picture` is a function (Entry) -> the bytes that are stored."""
     columns = schema.asset_columns(kind)
 
     def groups():
         rows, size = [], 0
         for entry in entries:
-            rows.append(_row(kind, entry, asset_bytes(assets[entry.plan.id], **_reading(entry.plan, recipe)), recipe))
+            rows.append(_row(kind, entry, picture(entry), recipe))
             size += len(rows[-1]["image"])
             if size >= GROUP_BYTES or len(rows) == GROUP_ROWS:
                 yield _columns(rows, columns)
@@ -84,7 +92,9 @@ def write_asset_table(folder, kind, entries, assets, recipe, footer):
         if rows:
             yield _columns(rows, columns)
 
-    write_table(table_path(folder, kind, footer.batch), columns, groups(), lambda: footer)
+    # In S3 another run may have written it meanwhile: whoever comes first decides what the set is, and the other one reads that.
+    with contextlib.suppress(FileExistsError):
+        write_table(table_path(folder, kind, footer.batch), columns, groups(), lambda: footer, only_new=True)
 
 
 def _columns(rows, columns):
@@ -148,7 +158,7 @@ class AssetReader:
         entry = self._entries[asset_id]
         where = (entry.table, entry.row_group)
         if self._loaded[0] != where:
-            with open_table(entry.table) as file:
+            with open_table(local_copy(entry.table)) as file:
                 self._loaded = (where, file.read_row_group(entry.row_group, columns=["image"]).column("image"))
         data = self._loaded[1][entry.row].as_py()["bytes"]
         if not data:
@@ -159,6 +169,11 @@ class AssetReader:
         """(H, W, 3) or (H, W, 4) uint8 of an asset."""
         plan = self._entries[asset_id].plan
         return decode_picture(self.stored_bytes(asset_id), alpha=alpha, max_pixels=_pixels(plan))
+
+
+def at_hand(entries):
+    """The same entries with tables on this machine: processes that they are sent to needn't fetch those from S3 again."""
+    return [dataclasses.replace(entry, table=local_copy(entry.table)) for entry in entries]
 
 
 class PlannedReader:

@@ -11,16 +11,24 @@ import signal
 import sys
 
 from . import __version__
+from .commands.places import refuse_urls
 from .errors import FgbgDepthError
 
 # verb -> (module in fgbg_depth.commands, what it does); a module is imported when its verb is used.
 VERBS = {
     "generate": ("generate", "make a set from two folders of pictures, or go on with one"),
+    "finish": ("finish", "make all that comes after the shards, when several runs made them in parts"),
     "plan": ("plan", "say what generate would make, and write nothing"),
+    "fetch": ("fetch", "download source pictures by their addresses, with licences and authors"),
+    "cutout": ("cutout", "make cut-outs from photos with a segmentation model"),
     "verify": ("verify", "check every byte, picture and number of a set"),
     "stats": ("stats", "show a set's statistics, or count them anew"),
-    "card": ("card", "write a set's card and contact sheets anew"),
+    "card": ("card", "write a set's card, croissant.json, contact sheets and plots anew"),
+    "preview": ("preview", "make one HTML page to look at a set with"),
     "annotate": ("annotate", "put another depth model on the pictures of a finished set, in a further one"),
+    "export-original": ("export_original", "write a set as the folders or zips of the set of 2020"),
+    "import-original": ("import_original", "read such folders or zips into a set"),
+    "drop-asset": ("drop_asset", "take pictures out of a finished set, with all of their rows"),
     "publish": ("publish", "put a set on the Hub, or a further version of it"),
     "versions": ("versions", "list the versions of a published set"),
     "diff": ("diff", "compare the rows of two sets, or of two versions"),
@@ -50,6 +58,7 @@ def _run(argv):
     args = None
     try:
         args = _parser(argv).parse_args(argv)
+        refuse_urls(args.verb, args)
         return args.run(args) or 0
     except SystemExit as stop:  # argparse has spoken: 0 after --help, 2 after wrong use
         return stop.code or 0

@@ -21,6 +21,7 @@ SPLIT_NAMES = ("train", "validation", "test")
 MIN_IMAGE_SIZE_PX = 16
 MAX_IMAGE_SIZE_PX = 4096
 MAX_SEED = 2**63 - 1  # what TOML can hold
+MAX_DEPTH_BATCH = 1024
 
 CHOICES = {
     "background_fit": ("stretch", "crop", "pad"),
@@ -35,6 +36,8 @@ CHOICES = {
     "hold_out": ("background", "both", "none"),
 }
 NO_DEPTH = "none"
+AUTO = "auto"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEX_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -67,6 +70,8 @@ class Recipe:
         splits: parts of the assets in train, validation and test; their sum is 1.
         rows_per_shard, first_shard_rows, rows_per_group: the layout of the Parquet files.
         seed: 0 is a seed like any other.
+        imported: None, or the digest of the tree that the rows were read from: such a set was not made by this recipe, which then only
+            says how its rows are stored. It has no flag, and `to_dict` leaves it out when it is None.
     """
 
     image_size: int = 224
@@ -89,13 +94,14 @@ class Recipe:
     depth_encoding: str = "relative8"
     depth_engine: str = "torch"
     depth_precision: str = "fp32"
-    depth_batch: int = 16
+    depth_batch: int | str = 16
     hold_out: str = "background"
     splits: tuple[float, float, float] = (0.8, 0.1, 0.1)
     rows_per_shard: int = 2000
     first_shard_rows: int = 100
     rows_per_group: int = 100
     seed: int = 0
+    imported: str | None = None
 
     def __post_init__(self):
         _check_types(self)
@@ -119,13 +125,16 @@ class Recipe:
         size = self.depth_input_size
         if size is not None and (min(size) < MIN_IMAGE_SIZE_PX or max(size) > MAX_IMAGE_SIZE_PX):
             _fail("depth_input_size", list(size), f"[width, height] in {MIN_IMAGE_SIZE_PX}..{MAX_IMAGE_SIZE_PX}")
-        _check_range(self, "depth_batch", 1, 1024)
+        if self.depth_batch != AUTO:
+            _check_range(self, "depth_batch", 1, MAX_DEPTH_BATCH)
         if any(part < 0 for part in self.splits) or abs(sum(self.splits) - 1) > 1e-9 or self.splits[0] == 0:
             _fail("splits", list(self.splits), "three parts >= 0 whose sum is 1, train above 0")
         _check_range(self, "rows_per_shard", 1, 1_000_000)
         _check_range(self, "first_shard_rows", 1, self.rows_per_shard)
         _check_range(self, "rows_per_group", 1, self.rows_per_shard)
         _check_range(self, "seed", 0, MAX_SEED)
+        if self.imported is not None and not _SHA256.fullmatch(self.imported):
+            _fail("imported", self.imported, "64 hex digits")
 
     @property
     def has_depth(self):
@@ -162,8 +171,9 @@ class Recipe:
 
 FIELD_NAMES = tuple(field.name for field in dataclasses.fields(Recipe))
 _TUPLES = {"foreground_size": (int, 2), "scale": (float, 2), "depth_input_size": (int, 2), "splits": (float, 3)}
-_OPTIONAL = {"scale", "depth_input_size"}
-_SCALARS = {f.name: f.type for f in dataclasses.fields(Recipe) if f.name not in _TUPLES}
+_OPTIONAL = {"scale", "depth_input_size", "imported"}
+_OR_AUTO = {"depth_batch"}  # whole numbers that may be "auto" instead
+_SCALARS = {f.name: f.type for f in dataclasses.fields(Recipe) if f.name not in _TUPLES} | {"imported": str, "depth_batch": int}
 
 
 def load_recipe(path, **overrides):
@@ -243,8 +253,10 @@ def _as_field(name, value):
 
 def _check_types(recipe):
     for name, kind in _SCALARS.items():
-        if type(getattr(recipe, name)) is not kind:
-            _fail(name, getattr(recipe, name), f"of type {kind.__name__}")
+        value = getattr(recipe, name)
+        if type(value) is kind or (value is None and name in _OPTIONAL) or (value == AUTO and name in _OR_AUTO):
+            continue
+        _fail(name, value, f"of type {kind.__name__}" + (f", or {AUTO!r}" if name in _OR_AUTO else ""))
     for name, (kind, length) in _TUPLES.items():
         value = getattr(recipe, name)
         if value is None and name in _OPTIONAL:

@@ -7,12 +7,13 @@
     ├── PlanError                  the assets and the recipe don't go together
     ├── CodecError                 a stored picture can't be decoded, or an array can't be stored
     ├── FolderError                the output folder is locked, or another recipe or asset list made it
-    ├── StorageError               the disk is full or can't be written
+    ├── StorageError               the disk is full or can't be written; S3 refuses something or can't be reached
     ├── DataError                  a finished set is damaged or doesn't agree with itself
     ├── HubError                   the Hub refused something, or can't be reached; a second run goes on
     │   ├── TokenError             exit 2: no token, a wrong one, or one that may not write there
     │   ├── ConflictError          somebody else changed the repository, or holds the tag
     │   └── CardConflictError      the card was edited on the Hub and here, in the same place
+    ├── CutoutModelError           a segmentation model is missing, unknown or unusable
     └── DepthModelError            a depth model is missing, unknown or unusable
         └── WeightsError           a weight file has missing, unknown or unsound tensors
 
@@ -61,7 +62,7 @@ class FolderError(FgbgDepthError):
 
 
 class StorageError(FgbgDepthError):
-    """The disk is full or can't be written."""
+    """The disk is full or can't be written; or S3 refuses something, or can't be reached. Finished files are kept."""
 
 
 class DataError(FgbgDepthError):
@@ -92,6 +93,10 @@ class CardConflictError(HubError):
     def __init__(self, message, difference=""):
         super().__init__(message)
         self.difference = difference
+
+
+class CutoutModelError(FgbgDepthError):
+    """A segmentation model is missing, unknown or unusable."""
 
 
 class DepthModelError(FgbgDepthError):

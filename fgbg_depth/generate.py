@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import batches
-from .asset_tables import KINDS, AssetReader, table_path, write_asset_table
-from .errors import UsageError
+from .asset_tables import KINDS, AssetReader, at_hand, table_path, write_asset_table
+from .errors import FolderError, UsageError
 from .files import locked, storage_errors, swept, temp_path
-from .finish import finish_set
+from .finish import finish_set, left_out_keys
+from .folders import as_folder, is_remote
 from .manifest import library_versions
 from .missing import make_missing, split_shards
 from .prepare import prepare
-from .produce import Job
+from .produce import Job, Made
 from .progress import Quiet
 from .shards import Footer
 from .studio import write_canvases
@@ -29,7 +30,11 @@ CANVASES_NAME = "canvases"  # the scratch file of all backgrounds, only ever the
 
 @dataclass(frozen=True)
 class Result:
-    """What a run did: rows of the set, rows made now, data files, bytes, seconds, notes for the user."""
+    """What a run did: rows of the set, rows made now, data files, bytes, seconds, notes for the user.
+
+    `rows_left_out` are keys of rows that the set lacks, as the network gave no depth for them that can be stored; `depth_busy` is the
+    share of the time of making rows in which the network ran, the mean over all workers, None where it had nothing to do.
+    """
 
     folder: Path
     rows: int
@@ -41,13 +46,15 @@ class Result:
     skipped: tuple
     notes: tuple
     depth: dict | None
+    rows_left_out: tuple = ()
+    depth_busy: float | None = None
 
 
 def generate(folder, recipe, options, progress=None):
     """Make a set, or go on with one.
 
     Args:
-        folder: where it shall be.
+        folder: where it shall be: a path, or "s3://bucket/folder".
         recipe: config.Recipe.
         options: Options.
         progress: progress.Quiet or a subclass.
@@ -60,10 +67,10 @@ def generate(folder, recipe, options, progress=None):
     """
     started, progress = time.monotonic(), progress or Quiet()
     check_workers(options)
-    with locked(folder) as folder, swept(folder), storage_errors(folder):
+    with locked(place_of(folder, options)) as folder, swept(folder), storage_errors(folder):
         prepared = prepare(folder, recipe, options, progress)
-        _write_asset_tables(prepared)
-        made = _make_shards(prepared, options, progress)
+        write_asset_tables(prepared)
+        made = make_shards(prepared, options, progress)
         manifest = finish_set(prepared, progress)
     return result_of(prepared, made, manifest, started)
 
@@ -74,20 +81,26 @@ def check_workers(options):
         raise UsageError(f"--workers is {options.num_workers}, expected at least 1")
 
 
-def result_of(prepared, rows_made, manifest, started):
+def place_of(folder, options):
+    """The path of a set's folder; with an executor it means the same on other machines."""
+    folder = as_folder(folder)
+    return folder.absolute() if options.executor and not is_remote(folder) else folder
+
+
+def result_of(prepared, made, manifest, started):
     """The Result of a run.
 
     Args:
         prepared: prepare.Prepared.
-        rows_made: rows that it made.
+        made: produce.Made: what it made.
         manifest: of the finished set.
         started: `time.monotonic()` at its beginning [s].
     """
     data = [facts for facts in manifest["files"].values() if facts.get("config") == "default"]
     return Result(
         prepared.folder,
-        prepared.plan.num_rows,
-        rows_made,
+        sum(facts["rows"] for facts in data),
+        made.rows,
         len(data),
         sum(facts["bytes"] for facts in manifest["files"].values()),
         time.monotonic() - started,
@@ -95,10 +108,13 @@ def result_of(prepared, rows_made, manifest, started):
         prepared.work.skipped,
         prepared.work.notes,
         prepared.depth,
+        left_out_keys(prepared.folder, manifest),
+        made.depth_busy,
     )
 
 
-def _write_asset_tables(prepared):
+def write_asset_tables(prepared):
+    """Write those tables of the newest batch that aren't there; they fix its list."""
     work, recipe = prepared.work, prepared.recipe
     versions = library_versions(recipe.has_depth)
     extra = {"recipe": batches.stored_fields(recipe), "depth": prepared.depth}
@@ -112,24 +128,47 @@ def _write_asset_tables(prepared):
         write_asset_table(prepared.folder, kind, mine, work.newcomers[kind], recipe, footer)
 
 
-def _make_shards(prepared, options, progress):
-    """Make what is missing; returns the number of rows made."""
-    plan, folder = prepared.plan, prepared.folder
-    state = batches.read_state(folder)
-    versions = library_versions(prepared.recipe.has_depth)
-    job = Job(folder, prepared.recipe, prepared.digest, state.lists, versions, prepared.relative)
-    there, missing = split_shards(job, plan)
+def job_of(prepared, lists, versions):
+    """What all shards of a run have in common, a produce.Job. Args: prepared; lists: {batch: digest}; versions: of the libraries."""
+    return Job(prepared.folder, prepared.recipe, prepared.digest, lists, versions, prepared.relative, prepared.on_bad_depth)
+
+
+def make_shards(prepared, options, progress, shards=None, canvases_name=CANVASES_NAME):
+    """Make those of some shards that are missing.
+
+    Args:
+        prepared: prepare.Prepared, whose asset tables are there.
+        options: prepare.Options.
+        progress: progress.Quiet or a subclass.
+        shards: plan.ShardPlans; None means all of the plan.
+        canvases_name: of the scratch file.
+
+    Returns:
+        produce.Made.
+    """
+    plan, state = prepared.plan, batches.read_state(prepared.folder)
+    if state.lists != prepared.work.lists:  # in S3, where no lock keeps others out
+        raise FolderError(
+            f"{prepared.folder}: another run began batch {prepared.work.batch} with another recipe or other pictures at the same moment; "
+            f"choose another --out. Nothing of it was replaced"
+        )
+    job = job_of(prepared, state.lists, library_versions(prepared.recipe.has_depth))
+    there, missing = split_shards(job, plan, shards)
     if not missing:
-        return 0
-    entries = {kind: sorted(state.entries[kind], key=lambda e: e.plan.id) for kind in KINDS}
-    with _canvases(prepared, entries["background"], progress) as canvases:
-        task = Task(job, plan, canvases, entries["foreground"], prepared.estimator, prepared.weights)
-        return make_missing(task, plan, there, missing, options, progress)
+        return Made()
+    near = list if options.executor else at_hand
+    entries = {kind: sorted(near(state.entries[kind]), key=lambda e: e.plan.id) for kind in KINDS}
+    if options.executor:  # other machines can't be sure to see a scratch file: each worker makes its own
+        task = Task(job, plan, entries["background"], entries["foreground"], prepared.estimator, prepared.weights)
+        return make_missing(task, there, missing, options, progress)
+    with _canvases(prepared, canvases_name, entries["background"], progress) as canvases:
+        task = Task(job, plan, canvases, entries["foreground"], prepared.estimator, prepared.weights, prepared.loaded)
+        return make_missing(task, there, missing, options, progress)
 
 
 @contextlib.contextmanager
-def _canvases(prepared, entries, progress):
-    path = temp_path(prepared.folder / CANVASES_NAME)
+def _canvases(prepared, name, entries, progress):
+    path = temp_path(prepared.folder / name)
     try:
         with progress.task("fit the backgrounds", len(entries)) as task:
             reader = AssetReader(entries)

@@ -1,9 +1,10 @@
-"""Read the statistics of a set, from a folder or from the Hub."""
+"""Read the statistics of a set, from a folder, from S3 or from the Hub."""
 
 import json
-from pathlib import Path
 
 from .errors import DataError, UsageError
+from .folders import as_folder, is_remote
+from .s3 import check_folder
 
 STATS_NAME = "stats.json"
 
@@ -12,7 +13,7 @@ def load_stats(name, split="train", revision=None):
     """Statistics of a set, such as the means and deviations to normalise by.
 
     Args:
-        name: a set's folder, or its repo id on the Hub.
+        name: a set's folder, also in S3 ("s3://bucket/folder"), or its repo id on the Hub.
         split: "train", "validation", "test", "all", or None for the whole table.
         revision: of the repo: a tag such as "v1.0.0", a branch or a commit. Not for folders.
 
@@ -37,8 +38,10 @@ def load_stats(name, split="train", revision=None):
 
 
 def _stats_file(name, revision):
-    folder = Path(name)
-    if folder.is_dir():
+    folder = as_folder(name)
+    if is_remote(folder):
+        check_folder(folder)  # a missing bucket is no missing file
+    if is_remote(folder) or folder.is_dir():
         if revision is not None:
             raise UsageError(f"{name} is a folder; a revision ({revision!r}) is for repos on the Hub")
         if not (folder / STATS_NAME).is_file():

@@ -1,20 +1,22 @@
 """manifest.json: each data file with rows, bytes and sha256, the recipe's digest and the library versions.
 
 It holds no clock time and no version, and doesn't list the card, so it is the same however often it is made. The data
-files are all Parquet files, stats.json and recipe.toml.
+files are all Parquet files, stats.json and recipe.toml; and dropped.json, where pictures were taken out.
 """
 
 import importlib.metadata
 import json
-from pathlib import Path
 
 from . import schema
+from .dropped import DROPPED_NAME
 from .errors import DataError
-from .files import sha256_of
+from .files import size_and_sha256
+from .folders import as_folder
 from .shards import find_tables, open_table
 
 MANIFEST_NAME = "manifest.json"
 OTHER_FILES = ("recipe.toml", "stats.json")
+OPTIONAL_FILES = (DROPPED_NAME,)
 FORMAT = 1
 VERSIONED = ("pillow", "numpy", "opencv", "pyarrow")
 VERSIONED_DEPTH = ("torch", "transformers")
@@ -46,17 +48,18 @@ def build_manifest(folder, facts, on_file=None):
     Returns:
         dict, ready for `write_manifest`.
     """
-    folder = Path(folder)
+    folder = as_folder(folder)
     tables = [(config, path) for config in schema.CONFIGS for path in find_tables(folder, config)]
     files = {}
-    total = len(tables) + len(OTHER_FILES)
+    others = [*OTHER_FILES, *(name for name in OPTIONAL_FILES if (folder / name).is_file())]
+    total = len(tables) + len(others)
     for done, (config, path) in enumerate(tables, 1):
         with open_table(path) as table:
             rows = table.metadata.num_rows
         files[path.relative_to(folder).as_posix()] = {"config": config, "rows": rows, **_facts_of(path)}
         if on_file:
             on_file(done, total)
-    for done, name in enumerate(OTHER_FILES, len(tables) + 1):
+    for done, name in enumerate(others, len(tables) + 1):
         files[name] = _facts_of(folder / name)
         if on_file:
             on_file(done, total)
@@ -64,7 +67,8 @@ def build_manifest(folder, facts, on_file=None):
 
 
 def _facts_of(path):
-    return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+    size_bytes, sha256 = size_and_sha256(path)
+    return {"bytes": size_bytes, "sha256": sha256}
 
 
 def manifest_text(manifest):
@@ -78,7 +82,7 @@ def read_manifest(folder):
     Raises:
         DataError: there is none, or it isn't one of ours.
     """
-    path = Path(folder) / MANIFEST_NAME
+    path = as_folder(folder) / MANIFEST_NAME
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -85,7 +85,7 @@ class _Pool:
             say(*values)
             return
         if kind == "error":
-            raise _rebuilt(*values)
+            raise rebuilt(*values)
         if kind == "done":
             on_result(busy[pipe], *values)
         # "ready" comes once, at the start
@@ -129,7 +129,7 @@ def _no_interrupt():
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _rebuilt(name, message, trace):
+def rebuilt(name, message, trace):
     """A worker's exception; one that isn't ours keeps its traceback as text."""
     kind = getattr(errors, name, None)
     if kind is None:

@@ -15,7 +15,6 @@ partial statistics. The files are the state of a set; there is no other.
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,8 +22,11 @@ import pyarrow.parquet as pq
 from . import schema
 from .errors import DataError
 from .files import whole_file
+from .folders import as_folder, is_remote
 
 FOOTER_KEY = "fgbg_depth"
+BAD_DEPTH = "bad_depth"  # in a footer's `extra`
+WORK_NAMES = ("config", "batch", "split", "index", "start", "stop", "recipe", "assets", "dropped")  # of a Footer: which rows it has
 SCALAR_COMPRESSION = "zstd"  # keys and boxes shrink to a third; every reader of the last years knows it
 DICTIONARY_COLUMNS = ("background", "foreground", "split", "group", "licence", "author", "source", "url")
 METADATA_GROUP_ROWS = 10_000  # of the tables without pictures: about 300 kB, so that a reader takes few, large pieces
@@ -42,7 +44,9 @@ class Footer:
         assets: digest of the batch's asset list.
         tally: text of the partial statistics, "" where there are none.
         versions: library -> version that wrote the file.
-        extra: further JSON values (the asset files hold the whole recipe).
+        extra: further JSON values: the asset files hold the whole recipe; a data file without some of its planned rows has their
+            keys as "bad_depth".
+        dropped: rows of start..stop that were taken out of the file again, as their pictures were (see dropped.py); None for none.
     """
 
     config: str
@@ -56,17 +60,28 @@ class Footer:
     tally: str = ""
     versions: dict | None = None
     extra: dict | None = None
+    dropped: int | None = None
 
     def to_json(self):
         return json.dumps({k: v for k, v in self.__dict__.items() if v is not None}, sort_keys=True, separators=(",", ":"))
 
     def same_work(self, other):
         """True when both footers name the same rows of the same recipe and assets."""
-        names = ("config", "batch", "split", "index", "start", "stop", "recipe", "assets")
-        return all(getattr(self, name) == getattr(other, name) for name in names)
+        return all(getattr(self, name) == getattr(other, name) for name in WORK_NAMES)
+
+    @property
+    def left_out(self):
+        """Keys of planned rows that the file doesn't hold, as the network gave no depth for them: a tuple, mostly empty."""
+        keys = self.extra.get(BAD_DEPTH) if isinstance(self.extra, dict) else None
+        return tuple(keys) if isinstance(keys, list) else ()
 
 
-def write_table(path, columns, groups, finish):
+def left_out_entry(keys):
+    """The `extra` of a data file's Footer: None where no planned row was left out, so that the footer says nothing of it."""
+    return {BAD_DEPTH: list(keys)} if keys else None
+
+
+def write_table(path, columns, groups, finish, only_new=False):
     """Write one Parquet file, whole or not at all.
 
     Args:
@@ -74,12 +89,13 @@ def write_table(path, columns, groups, finish):
         columns: name -> Arrow type, the order on disk.
         groups: iterable of {name: list of values}; each becomes a row group. A picture's value is its encoded bytes.
         finish: function () -> Footer, called after the last group, when the statistics are known.
+        only_new: see files.whole_file.
 
     Returns:
         the Footer.
     """
     arrow = schema.arrow_schema(columns)
-    with whole_file(path) as temp, pq.ParquetWriter(temp, arrow, **writer_options(columns)) as writer:
+    with whole_file(path, only_new) as temp, pq.ParquetWriter(temp, arrow, **writer_options(columns)) as writer:
         for group in groups:
             arrays = [_array(group[name], kind) for name, kind in columns.items()]
             writer.write_table(pa.Table.from_arrays(arrays, schema=arrow), row_group_size=max(1, len(arrays[0])))
@@ -134,9 +150,28 @@ def own_footer(path):
 def open_table(path):
     """Open a Parquet file; DataError when it is none, or is cut short."""
     try:
-        return pq.ParquetFile(path, memory_map=False, pre_buffer=False)
+        source = path.open("rb") if is_remote(path) else path
+        return pq.ParquetFile(source, memory_map=False, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: not a readable Parquet file: {error}") from error
+
+
+def read_columns(path, columns):
+    """Some columns of a whole Parquet file as a pyarrow.Table; in S3 their bytes are fetched together."""
+    if not is_remote(path):
+        return pq.read_table(path, columns=list(columns), partitioning=None)
+    source = path.open("rb")
+    with pq.ParquetFile(source, pre_buffer=False) as file:
+        groups = (file.metadata.row_group(i) for i in range(file.num_row_groups))
+        chunks = (group.column(i) for group in groups for i in range(group.num_columns))
+        source.prefetch([_span(chunk) for chunk in chunks if chunk.path_in_schema.split(".")[0] in columns])
+        return file.read(columns=list(columns))
+
+
+def _span(chunk):
+    """(start, stop) of a column chunk's bytes."""
+    start = chunk.dictionary_page_offset or chunk.data_page_offset
+    return start, start + chunk.total_compressed_size
 
 
 def footer_of(file, path):
@@ -153,4 +188,4 @@ def footer_of(file, path):
 def find_tables(folder, config):
     """All Parquet files of one config below a set's folder, sorted by path; hidden files don't count."""
     top = {"default": "data"}.get(config, config)
-    return sorted(p for p in (Path(folder) / top).rglob("*.parquet") if not p.name.startswith("."))
+    return sorted(p for p in (as_folder(folder) / top).rglob("*.parquet") if not p.name.startswith("."))

@@ -38,6 +38,18 @@ class Sparse:
         if self._pending > CONSOLIDATE_AT:
             self.items()
 
+    def take(self, bins, counts):
+        """Take counts out again; ValueError when they aren't all there."""
+        mine, left = self.items()
+        at = np.searchsorted(mine, bins)
+        if np.any(at >= mine.size) or np.any(mine[at] != bins):
+            raise ValueError("a tally holds values that the whole doesn't have")
+        left = left.copy()
+        left[at] -= counts
+        if np.any(left < 0):
+            raise ValueError("a tally counts more than the whole")
+        self._bins, self._counts = [mine[left > 0]], [left[left > 0]]
+
     def items(self):
         """(bins, counts): ascending int64 bins without repeats, counts above zero."""
         bins, inverse = np.unique(np.concatenate(self._bins), return_inverse=True)
@@ -137,6 +149,25 @@ class Tally:
             getattr(self, name).__iadd__(getattr(other, name))
         for name in self.SPARSE:
             getattr(self, name).add(*getattr(other, name).items())
+        return self
+
+    def take(self, part):
+        """Take the rows of another tally, which were counted in this one, out again; returns self.
+
+        Raises:
+            ValueError: they weren't.
+        """
+        self._settle()
+        part._settle()
+        if part.rows and (self.size, self.full_scale) != (part.size, part.full_scale):
+            raise ValueError("tallies of unlike sets can't be taken apart")
+        self.rows -= part.rows
+        for name in self.ARRAYS:
+            getattr(self, name).__isub__(getattr(part, name))
+        if self.rows < 0 or any(np.any(getattr(self, name) < 0) for name in self.ARRAYS):
+            raise ValueError("a tally counts more than the whole")
+        for name in self.SPARSE:
+            getattr(self, name).take(*getattr(part, name).items())
         return self
 
     # --- as text in a footer ---

@@ -14,16 +14,19 @@ from .asset_tables import KINDS, table_path
 from .composite import tight_box
 from .errors import CodecError, DataError, FolderError
 from .manifest import MANIFEST_NAME, PICTURE_LIBRARIES, read_manifest
-from .shards import find_tables, open_table, own_footer, read_footer, write_table
+from .shards import find_tables, footer_of, open_table, own_footer, read_footer, write_table
 from .studio import inside_of
 
 COPIED = (*schema.KEY_COLUMNS, "image", "mask")  # the columns that another depth model leaves as they are
 
 
 class StoredRows:
-    """Rows of one data file without their depth; one row group is in memory at a time."""
+    """Rows of one data file without their depth; one row group is in memory at a time.
 
-    def __init__(self, path, plan, shard, recipe):
+    Rows that the file lacks, as another depth model failed on them, are composited anew.
+    """
+
+    def __init__(self, path, plan, shard, recipe, anew=None):
         """Open a data file.
 
         Args:
@@ -31,25 +34,27 @@ class StoredRows:
             plan: plan.Plan that holds its rows.
             shard: plan.ShardPlan.
             recipe: config.Recipe.
+            anew: function (row of the batch and split) as `picture`, for rows that the file lacks.
         """
-        self._path, self._plan, self._shard, self._recipe = path, plan, shard, recipe
+        self._path, self._plan, self._shard, self._recipe, self._anew = path, plan, shard, recipe, anew
         self._rows = plan.rows[shard.batch, shard.split]
         self._file = open_table(path)
+        self._numbers = stored_numbers(plan, shard, footer_of(self._file, path).left_out)
         facts = self._file.metadata
         self._starts = np.cumsum([0, *(facts.row_group(g).num_rows for g in range(facts.num_row_groups))]).tolist()
         self._group, self._values = None, None
 
     def __enter__(self):
-        if self._starts[-1] != len(self._shard):
+        if self._starts[-1] != len(self._numbers):
             self._file.close()
-            raise DataError(f"{self._path} has {self._starts[-1]:,} rows, expected {len(self._shard):,}")
+            raise DataError(f"{self._path} has {self._starts[-1]:,} rows, expected {len(self._numbers):,}")
         return self
 
     def __exit__(self, *_):
         self._file.close()
 
     def picture(self, i):
-        """One row by its number in its (batch, split): what produce.write_shard asks for.
+        """One row by its number in its (batch, split): what a produce.ShardMaker asks for.
 
         Returns:
             (row as a dict of COPIED, pictures as encoded bytes; (image, mask): (S, S, 3) uint8 RGB and (S, S) uint8, decoded).
@@ -57,7 +62,9 @@ class StoredRows:
         Raises:
             DataError: the row isn't the planned one, or can't be read.
         """
-        number = i - self._shard.start
+        if i not in self._numbers:
+            return self._anew(i)
+        number = self._numbers[i]
         row = self._read(number)
         key = self._plan.key(self._rows, i)
         if row["key"] != key:
@@ -90,6 +97,26 @@ class StoredRows:
         if array.shape != shape or array.dtype != np.uint8:
             raise DataError(f"{self._path}, row {number}, column {column}: is {array.dtype} {array.shape}, expected uint8 {shape}")
         return array
+
+
+def stored_numbers(plan, shard, left_out):
+    """{row of the batch and split: its number in the data file}, in order; rows that were left out aren't among them."""
+    rows, lacking = plan.rows[shard.batch, shard.split], set(left_out)
+    held = (i for i in range(shard.start, shard.stop) if not lacking or plan.key(rows, i) not in lacking)
+    return {i: number for number, i in enumerate(held)}
+
+
+def same_rows(ours, theirs, columns):
+    """True when two data files hold the same values in some columns, in all rows that both have; each may have left some out."""
+    with open_table(ours) as a, open_table(theirs) as b:
+        one_lacks, other_lacks = (set(footer_of(*pair).left_out) for pair in ((a, ours), (b, theirs)))
+        one, other = (file.read(columns=list(columns)) for file in (a, b))
+    return _without(one, other_lacks).equals(_without(other, one_lacks))
+
+
+def _without(table, keys):
+    """A table without some rows; `keys` is a set."""
+    return table.filter([key not in keys for key in table.column("key").to_pylist()])
 
 
 def same_columns(ours, theirs, columns):
@@ -168,7 +195,8 @@ def refuse_other_pictures(source, folder, shards, on_shard=None):
     """
     for done, shard in enumerate(shards, 1):
         try:
-            same = same_columns(folder / shard.name, source / shard.name, COPIED)
+            files = folder / shard.name, source / shard.name
+            same = (same_rows if any(read_footer(file).left_out for file in files) else same_columns)(*files, COPIED)
         except DataError:
             raise
         except Exception as error:  # damaged pages may raise anything

@@ -28,7 +28,7 @@ from fgbg_depth.config import Recipe
 from fgbg_depth.generate import generate
 from fgbg_depth.manifest import library_versions
 from fgbg_depth.prepare import Options, prepare
-from fgbg_depth.produce import Job, make_shard, one_thread, usable_cores
+from fgbg_depth.produce import Job, Made, ShardMaker, composites, one_thread, usable_cores
 from fgbg_depth.progress import Quiet
 from fgbg_depth.shards import find_tables, open_table
 from fgbg_depth.studio import CutoutMaker, FittedCanvases, Studio
@@ -37,7 +37,9 @@ SAMPLES = Path(__file__).resolve().parents[1] / "fgbg_depth" / "samples"
 ROUNDS = 3
 NOTEBOOK_ROWS = 4000  # enough for a steady rate
 SHARDS_PER_WORKER = 8  # at least, so that they end at nearly the same time
-SHARE = "network's share of the time of a shard, 1 process"
+SHARE, SHARE_IN_TURN = "share of the time in which the network is at work, 1 process", "the same without overlap"
+SHARE_ROWS, SHARE_SHARDS = 320, 3
+BUSY = "the same of a whole `generate`"
 PEERS = {"notebook, sources read once": False, "notebook, sources read for every picture": True}
 WITH_STATISTICS = " + its two passes of statistics"
 
@@ -102,10 +104,10 @@ def two_passes(folder):
 
 
 def pipeline(folder, recipe, options):
-    """Run `generate`; returns (rows, seconds of making rows, seconds in all)."""
+    """Run `generate`; returns (rows, seconds of making rows, seconds in all, share in which the network was busy or None)."""
     watch, started = Stopwatch(), time.perf_counter()
     result = generate(folder, recipe, options, watch)
-    return result.rows, watch.seconds["make rows"], time.perf_counter() - started
+    return result.rows, watch.seconds["make rows"], time.perf_counter() - started, result.depth_busy
 
 
 def stored_rows(folder, count):
@@ -142,27 +144,21 @@ def network_alone(triples, recipe):
     return len(images) / (time.perf_counter() - started)
 
 
-def network_share(backgrounds, foregrounds, recipe, temp):
-    """Part of a shard's time that the network takes, in one process: the pipeline's rate by that of the network alone."""
-    slot, spent = [], [0.0]
-    recipe = recipe.replace(first_shard_rows=320, rows_per_shard=320)
-    prepared = prepare(temp / "share", recipe, Options(backgrounds, foregrounds), None, slot)
+def network_shares(backgrounds, foregrounds, recipe, temp):
+    """Share of the time of some shards in which the network is at work, in one process: (with overlap, without)."""
+    recipe = recipe.replace(first_shard_rows=SHARE_ROWS, rows_per_shard=SHARE_ROWS)
+    prepared = prepare(temp / "share", recipe, Options(backgrounds, foregrounds))
     work, plan = prepared.work, prepared.plan
     readers = {kind: PlannedReader(work.entries[kind], work.newcomers[kind], recipe) for kind in work.entries}
     canvases = FittedCanvases(recipe, plan.backgrounds, readers["background"])
     studio = Studio(recipe, canvases, CutoutMaker(plan.foregrounds, readers["foreground"]))
-
-    def predict(images):
-        started = time.perf_counter()
-        depth = slot[0].predict(images)
-        spent[0] += time.perf_counter() - started
-        return depth
-
-    job = Job(prepared.folder, prepared.recipe, prepared.digest, work.lists, {})
-    for _ in range(2):  # the first time everything is fitted and the network warms up
-        spent[0], started = 0.0, time.perf_counter()
-        make_shard(job, plan, plan.shards()[0], studio, predict)
-    return spent[0] / (time.perf_counter() - started)
+    job, shards, shares = Job(prepared.folder, prepared.recipe, prepared.digest, work.lists, {}), plan.shards()[:SHARE_SHARDS], []
+    for overlapped in (False, False, True):  # the first time everything is fitted and the network warms up
+        reports = []
+        maker = ShardMaker(job, composites(job, plan, studio), prepared.loaded.predict, overlapped)
+        maker.make(shards, on_shard=lambda _, report, reports=reports: reports.append(report))
+        shares.append(Made.of(reports).depth_busy)
+    return shares[2], shares[1]
 
 
 def bench(backgrounds, foregrounds, recipe, num_rows, rounds):
@@ -177,15 +173,18 @@ def bench(backgrounds, foregrounds, recipe, num_rows, rounds):
         with tempfile.TemporaryDirectory() as temp:
             temp = Path(temp)
             for workers in sorted({1, cores}):
-                rows, making, whole = pipeline(temp / f"set{workers}", recipe, Options(backgrounds, foregrounds, num_workers=workers))
+                rows, making, whole, busy = pipeline(temp / f"set{workers}", recipe, Options(backgrounds, foregrounds, num_workers=workers))
                 rates.setdefault(f"pipeline, {workers} process{'es' * (workers > 1)}", []).append(rows / making)
                 rates.setdefault(f"pipeline, {workers} process{'es' * (workers > 1)}, start and finish included", []).append(rows / whole)
+                if busy is not None:
+                    rates.setdefault(f"{BUSY}, {workers} process{'es' * (workers > 1)}", []).append(busy)
             with one_thread():
                 triples = stored_rows(temp / "set1", 1000)
                 rates.setdefault("encodes and decodes alone", []).append(codecs_alone(triples, recipe))
                 if recipe.has_depth:
                     rates.setdefault("network alone, 1 thread", []).append(network_alone(triples, recipe))
-                    rates.setdefault(SHARE, []).append(network_share(backgrounds, foregrounds, recipe, temp))
+                    for name, share in zip((SHARE, SHARE_IN_TURN), network_shares(backgrounds, foregrounds, recipe, temp), strict=True):
+                        rates.setdefault(name, []).append(share)
                 else:
                     for way, reread in PEERS.items():
                         loose, count = temp / way.replace(" ", "-"), min(rows, NOTEBOOK_ROWS)
@@ -213,8 +212,10 @@ def ratios(rates, cores):
 
 def _depth_ratios(median, one):
     return {
-        "pipeline (1 process, loading the model included) / network alone (1 thread)": one / median["network alone, 1 thread"],
+        "pipeline (1 process) / network alone (1 thread)": one / median["network alone, 1 thread"],
         SHARE: median[SHARE],
+        SHARE_IN_TURN: median[SHARE_IN_TURN],
+        **{name: value for name, value in median.items() if name.startswith(BUSY)},
     }
 
 
@@ -238,12 +239,12 @@ def main():
     print(", ".join(f"{k} {v}" for k, v in {**machine, **report["libraries"]}.items()))
     print("\n| way | rows/s (median) | lowest | highest |\n|---|---|---|---|")
     for way, values in rates.items():
-        if way == SHARE:
+        if way in (SHARE, SHARE_IN_TURN) or way.startswith(BUSY):
             continue
         print(f"| {way} | {statistics.median(values):,.0f} | {min(values):,.0f} | {max(values):,.0f} |")
     print("\n| ratio | |\n|---|---|")
     for name, value in found.items():
-        print(f"| {name} | {value:.2f} |")
+        print(f"| {name} | {value:.3f} |" if value < 1 else f"| {name} | {value:.2f} |")
 
 
 def processor_name():

@@ -5,7 +5,8 @@ import re
 import pyarrow.parquet as pq
 import yaml
 
-PARTS = ["summary", "pictures", "sizes", "statistics", "columns", "usage", "depth", "splits", "recipe", "sources", "limits", "citation"]
+PARTS = ["summary", "pictures", "sizes", "statistics", "columns", "usage", "depth", "splits", "recipe", "sources", "people", "limits"]
+PARTS += ["citation"]
 
 
 def card_of(folder):

@@ -135,7 +135,7 @@ def test_every_field_counts_in_the_digest():
         "depth_output": "relative-inverse",
         "depth_encoding": "metric16", "depth_engine": "openvino", "depth_precision": "bf16", "depth_batch": 8,
         "hold_out": "both", "splits": (0.9, 0.05, 0.05),
-        "rows_per_shard": 1999, "first_shard_rows": 99, "rows_per_group": 99, "seed": 1,
+        "rows_per_shard": 1999, "first_shard_rows": 99, "rows_per_group": 99, "seed": 1, "imported": "ab" * 32,
     }  # fmt: skip
     base = Recipe()
     digests = {base.digest(WEIGHTS)} | {base.replace(**{k: v}).digest(WEIGHTS) for k, v in other.items()}
@@ -171,3 +171,12 @@ def test_no_path_leaves_the_machine(tmp_path):
 def test_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Recipe().seed = 1
+
+
+def test_a_recipe_that_was_not_imported_has_the_digest_of_old():
+    """The field came later: sets that were begun before it go on."""
+    assert "imported" not in Recipe().to_dict() and "imported" not in recipe_to_toml(Recipe())
+    assert Recipe().replace(imported=None) == Recipe()
+    for wrong in ("", "ab", "AB" * 32, 7):
+        with pytest.raises(RecipeError, match="imported"):
+            Recipe().replace(imported=wrong)

@@ -82,7 +82,8 @@ def test_what_is_told_as_json(pictures, tmp_path):
 
 def test_depth_has_the_same_bytes_too(few_pictures, depth_set, depth_recipe, tmp_path):
     moved = few_pictures.copy(tmp_path / "moved", order=-1)
-    run_good(*generate(moved, tmp_path / "set", depth_recipe, workers=2), env=OTHER_PLACE, cwd=tmp_path)
+    ended = run_good(*generate(moved, tmp_path / "set", depth_recipe, workers=2), env=OTHER_PLACE, cwd=tmp_path)
+    assert "the depth network was busy " in ended.out
     assert tree(tmp_path / "set") == tree(depth_set)
 
 

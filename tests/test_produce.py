@@ -25,8 +25,8 @@ def rows_of(tmp_path_factory):
     canvases = FittedCanvases(PLAIN, plan.backgrounds, readers["background"])
     studio = Studio(PLAIN, canvases, CutoutMaker(plan.foregrounds, readers["foreground"]))
 
-    def make(recipe, predict, relative=False, tally=None):
-        job = Job(prepared.folder, recipe, "", {}, {}, relative)
+    def make(recipe, predict, relative=False, tally=None, on_bad_depth="fail"):
+        job = Job(prepared.folder, recipe, "", {}, {}, relative, on_bad_depth)
         return shard_rows(job, plan, plan.shards()[0], studio, predict, tally or Tally())
 
     return make
@@ -72,3 +72,40 @@ def test_depth_outside_of_the_encoding_names_the_row(rows_of):
     with pytest.raises(DepthModelError, match=r"doesn't fit metric16") as caught:
         list(rows_of(recipe, lambda images: np.full(images.shape[:3], 70, np.float32)))
     assert keys[0] in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["relative8", "metric16"])
+def test_rows_without_depth_that_can_be_stored_are_left_out(rows_of, encoding):
+    recipe, tally = WITH_DEPTH.replace(depth_encoding=encoding), Tally()
+    keys = [row["key"] for row in rows_of(PLAIN, None)]
+
+    def predict(images):
+        depth = images.astype(np.float32).mean(axis=3) / 50 + 0.5
+        if encoding == "metric16":
+            depth[2] = 70  # finite, and more than the encoding holds
+            return depth
+        depth[2] = np.nan
+        raise BadDepthError("Depth model 'x' gave NaN.", [2], depth)
+
+    rows = list(rows_of(recipe, predict, tally=tally, on_bad_depth="skip"))
+    assert [row["key"] for row in rows] == [key for i, key in enumerate(keys) if i % 5 != 2]
+    assert tally.rows == 80
+    good = list(rows_of(recipe, lambda images: images.astype(np.float32).mean(axis=3) / 50 + 0.5))
+    assert rows == [row for i, row in enumerate(good) if i % 5 != 2]
+
+
+def test_an_error_that_is_not_about_rows_is_never_skipped(rows_of):
+    def predict(images):
+        raise DepthModelError("out of memory")
+
+    with pytest.raises(DepthModelError, match="out of memory"):
+        list(rows_of(WITH_DEPTH, predict, on_bad_depth="skip"))
+
+
+def test_many_bad_rows_are_not_all_named(rows_of):
+    def predict(images):
+        raise BadDepthError("NaN.", list(range(10)), None)
+
+    recipe = WITH_DEPTH.replace(depth_batch=10)
+    with pytest.raises(DepthModelError, match=r"and 5 more: NaN\. Finished shards are kept\. --on-bad-depth skip leaves such rows out\.$"):
+        list(rows_of(recipe, predict))

@@ -66,7 +66,7 @@ def test_after_an_append_only_what_is_new_is_sent(hub, client, repo_id, first, s
     new = ("backgrounds/b001.parquet", "data/train/b001-00000.parquet", "metadata/train/b001.parquet")
     assert (done["version"], done["reason"]) == ("v1.1.0", "4 rows and 1 background were added")
     assert (tuple(done["add"]), done["drop"]) == (new, [])
-    assert set(done["change"]) == {"README.md", "manifest.json", "stats.json"}
+    assert set(done["change"]) == {"README.md", "croissant.json", "manifest.json", "stats.json"}
     assert sent(hub, mark) == shas(second, *new)
     assert len(hub.log.commits(mark)) == 1
     repo = hub.repo(repo_id)
@@ -139,10 +139,11 @@ def test_the_command(hub, tmp_path, repo_id, first, second):
     plan = run_cli("publish", first, "--repo", repo_id, "--plan", env=env)
     assert "(would be made): v1.0.0, because it is the first version" in plan.stdout and "nothing was sent now" in plan.stdout
     done = run_cli("publish", first, "--repo", repo_id, "--message", "Hello.", env=env)  # with the full check
-    assert f"{repo_id}: v1.0.0, because it is the first version: 15 files new" in done.stdout and "check rows" in done.stderr
+    files = sum(path.is_file() for path in first.rglob("*"))
+    assert f"{repo_id}: v1.0.0, because it is the first version: {files} files new" in done.stdout and "check rows" in done.stderr
     script = [sys.executable, "scripts/publish.py", str(second), "--repo", repo_id, "--trust", "--json"]
     made = json.loads(run_script(script, env).stdout)
-    assert (made["version"], made["keep"], made["latest"]) == ("v1.1.0", 12, "v1.0.0")
+    assert (made["version"], made["keep"], made["latest"]) == ("v1.1.0", 13, "v1.0.0")
     again = run_cli("publish", second, "--repo", repo_id, "--trust", "--quiet", env=env)
     assert again.stdout.strip() == f"{hub.endpoint}/datasets/{repo_id} holds all of this already, as v1.1.0; nothing was sent"
     assert again.stderr == ""

@@ -7,6 +7,8 @@ import zipfile
 import pytest
 from conftest import ROOT, run_cli
 
+from fgbg_depth.preview.page import SCRIPTS
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
@@ -23,9 +25,12 @@ def test_wheel_is_complete_and_small(wheel):
         "fgbg_depth/cli.py",
         "fgbg_depth/dataset_card.md",
         "fgbg_depth/depth/weights/densedepth-mini/model.safetensors",
+        "fgbg_depth/preview/page.css",
+        "fgbg_depth/preview/page.html",
         "fgbg_depth/samples/LICENSES.txt",
     ):
         assert needed in names
+    assert {f"fgbg_depth/preview/{script}" for script in SCRIPTS} < set(names)
     assert sum(name.startswith("fgbg_depth/samples/bg/") and name.endswith(".jpg") for name in names) == 12
     assert not [name for name in names if name.startswith(("tests/", "scripts/", "builder/"))]
     assert wheel.stat().st_size < 6e6

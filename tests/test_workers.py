@@ -18,7 +18,7 @@ from fgbg_depth.errors import FgbgDepthError, PlanError, StorageError, WeightsEr
 from fgbg_depth.generate import generate
 from fgbg_depth.pool import run_pool
 from fgbg_depth.prepare import Options, prepare
-from fgbg_depth.workers import Task
+from fgbg_depth.workers import open_predictor
 
 
 @dataclass(frozen=True)
@@ -180,11 +180,10 @@ def test_weights_that_change_during_a_run_are_noticed(tmp_path):
     pictures = make_pictures(tmp_path, range(3), range(1))
     recipe = Recipe().replace(image_size=64, foreground_size=(20, 20), placements=1, depth_model=str(model))
     prepared = prepare(tmp_path / "set", recipe, Options(pictures.backgrounds, pictures.foregrounds))
-    task = Task(None, prepared.plan, None, [], prepared.estimator, prepared.weights)
-    maps = task._predictor()(np.zeros((2, 64, 64, 3), np.uint8))
+    maps = open_predictor(prepared.estimator, prepared.weights)(np.zeros((2, 64, 64, 3), np.uint8))
     assert maps.shape == (2, 64, 64)
     with pytest.raises(WeightsError, match="changed while the run was going on"):
-        Task(None, prepared.plan, None, [], prepared.estimator, "0" * 64)._predictor()
+        open_predictor(prepared.estimator, "0" * 64)
 
 
 def test_a_wrong_number_of_workers_is_refused(tmp_path):

@@ -15,6 +15,7 @@ from real_runs import call
 
 from fgbg_depth import codec, schema
 from fgbg_depth.card.write import write_card
+from fgbg_depth.croissant import write_croissant
 from fgbg_depth.errors import DataError
 from fgbg_depth.files import write_text
 from fgbg_depth.finish import split_tallies
@@ -162,11 +163,12 @@ def count(values, recipe, relative=False):
 
 
 def refit(folder):
-    """Write statistics, manifest and card anew, so that they fit whatever the tables hold."""
+    """Write statistics, manifest, croissant.json and card anew, so that they fit whatever the tables hold."""
     folder = Path(folder)
     old = json.loads((folder / "manifest.json").read_text())
     facts = {name: value for name, value in old.items() if name not in ("files", "format")}
     with contextlib.suppress(ValueError, DataError):  # where no sum can be had the numbers stay as they are
         write_text(folder / "stats.json", stats_json(split_tallies(folder)))
     write_text(folder / "manifest.json", manifest_text(build_manifest(folder, facts)))
+    write_croissant(folder)
     write_card(folder)

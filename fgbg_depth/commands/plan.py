@@ -5,11 +5,12 @@ from collections import Counter
 
 from ..asset_tables import KINDS
 from ..estimate import measure_rows
+from ..near_duplicates import near_in_plan
 from ..prepare import prepare
 from ..produce import usable_cores
 from ..progress import clock, size
 from . import recipe_flags
-from .generate import say_depth, say_left_out
+from .generate import say_depth, say_left_out, say_near
 
 
 def add_arguments(parser):
@@ -19,13 +20,14 @@ def add_arguments(parser):
 def run(args):
     """Print the plan."""
     recipe, options = recipe_flags.recipe_from(args), recipe_flags.options_from(args)
-    slot = []
-    prepared = prepare(args.out, recipe, options, recipe_flags.progress_from(args), slot)
-    cost = measure_rows(prepared, slot[0])
+    prepared = prepare(args.out, recipe, options, recipe_flags.progress_from(args))
+    cost = measure_rows(prepared)
     say_left_out(prepared.work.skipped, prepared.work.notes)
     say_depth(prepared.depth)
+    near = near_in_plan(prepared, recipe_flags.progress_from(args))
+    say_near(near)
     workers = options.num_workers or (1 if options.device != "cpu" else usable_cores())
-    table = summary(prepared, cost, workers)
+    table = {**summary(prepared, cost, workers), "near_duplicates": near.as_dict()}
     if args.json:
         print(json.dumps(table))
         return 0
@@ -56,7 +58,7 @@ def summary(prepared, cost, workers):
         "shards_to_make": len(todo),
         "bytes": there + coming + round(cost.bytes_per_row * plan.num_rows),
         "bytes_to_write": coming + round(cost.bytes_per_row * rows_left),
-        "seconds": round(cost.start_s + rows_left * cost.seconds_per_row / max(1, min(workers, len(todo) or 1)), 1),
+        "seconds": round(cost.seconds(rows_left, max(1, min(workers, len(todo) or 1)), usable_cores()), 1),
         "workers": workers,
         "recipe_digest": prepared.digest,
         "depth": prepared.depth,

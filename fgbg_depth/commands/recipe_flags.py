@@ -3,8 +3,20 @@
 import argparse
 from pathlib import Path
 
-from ..config import CHOICES, Recipe, load_recipe
+from ..config import AUTO, CHOICES, Recipe, load_recipe
 from ..prepare import Options
+from .places import place
+
+
+def number_or_auto(text):
+    """A flag's value: a whole number, or the word auto."""
+    if text == AUTO:
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number nor {AUTO!r}") from None
+
 
 # field -> (metavar, type, number of values, help); every recipe field has a flag, a test holds that.
 _NUMBERS = {
@@ -16,7 +28,7 @@ _NUMBERS = {
     "mask_threshold": ("N", int, None, "alpha from which a pixel belongs to the mask, 1..255"),
     "image_quality": ("N", int, None, "JPEG quality, 1..100"),
     "depth_input_size": (("W", "H"), int, 2, "size at which the depth network sees the picture [pixels]"),
-    "depth_batch": ("N", int, None, "pictures per run of the depth network"),
+    "depth_batch": ("N|auto", number_or_auto, None, "pictures per run of the depth network; auto finds out what the device's memory holds"),
     "splits": (("TRAIN", "VALIDATION", "TEST"), float, 3, "parts of the assets in each split"),
     "rows_per_shard": ("N", int, None, "rows of a data file"),
     "first_shard_rows": ("N", int, None, "rows of a split's first data file"),
@@ -45,7 +57,7 @@ def add_arguments(parser):
     """Add the shared flags to a parser."""
     parser.add_argument("--backgrounds", metavar="DIR", type=Path, required=True, help="folder of background pictures")
     parser.add_argument("--foregrounds", metavar="DIR", type=Path, required=True, help="folder of cut-outs (RGBA)")
-    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="the set's folder")
+    parser.add_argument("--out", metavar="DIR", type=place, required=True, help="the set's folder, here or as s3://BUCKET/FOLDER")
     parser.add_argument("--recipe", metavar="FILE", type=Path, help="TOML file; flags override it")
     parser.add_argument("--append", action="store_true", help="add new pictures to a finished set, as a further batch")
     parser.add_argument("--skip-bad", action="store_true", help="leave out pictures that can't be used, and list them")

@@ -2,9 +2,9 @@
 
 import json
 import sys
-from pathlib import Path
 
 from ..errors import UsageError
+from ..folders import as_folder
 from ..load import load_stats
 from ..progress import Quiet, for_stream
 from ..stats import QUANTILES
@@ -15,13 +15,13 @@ CHANNELS = ("R", "G", "B")
 
 def add_arguments(parser):
     """Add the arguments of `stats` to an argparse parser."""
-    parser.add_argument("folder", metavar="DIR", help="the set's folder, or its repo id on the Hub")
+    parser.add_argument("folder", metavar="DIR", help="the set's folder, here or as s3://BUCKET/FOLDER, or its repo id on the Hub")
     parser.add_argument("--recompute", action="store_true", help="count all pixels anew and compare; exit code 1 if anything differs")
     parser.add_argument("--split", metavar="NAME", help="train, validation, test or all (default: every one)")
     parser.add_argument("--workers", metavar="N", type=int, help="processes for --recompute (default: one for each processor)")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     parser.add_argument("--json", action="store_true", help="print the statistics, or the differences, as JSON")
-    parser.set_defaults(after_stop="Nothing was changed.")
+    parser.set_defaults(after_stop="Nothing was changed.", takes_s3=("folder",))
 
 
 def run(args):
@@ -44,7 +44,7 @@ def _recompute(args):
     from ..verify.basis import recipe_of_set
     from ..verify.recount import compare_statistics, recount
 
-    folder = Path(args.folder)
+    folder = as_folder(args.folder)
     if not folder.is_dir():
         raise UsageError(f"{args.folder} is no folder; --recompute reads all pixels, so download the set first")
     recipe, depth = recipe_of_set(folder)

@@ -2,10 +2,10 @@
 
 import json
 import sys
-from pathlib import Path
 
 from ..errors import UsageError
 from ..progress import Quiet, clock, for_stream, size
+from .places import place
 from .verify_hub import download, is_on_hub, verify_on_hub
 
 FINDINGS_SHOWN = 50  # all are in --json
@@ -14,7 +14,7 @@ REPAIRS_SHOWN = 10
 
 def add_arguments(parser):
     """Add the arguments of `verify` to an argparse parser."""
-    parser.add_argument("folder", metavar="DIR", type=Path, help="the set's folder, or USER/SET on the Hub")
+    parser.add_argument("folder", metavar="DIR", type=place, help="the set's folder, here or as s3://BUCKET/FOLDER, or USER/SET on the Hub")
     parser.add_argument("--revision", metavar="REV", help="of a set on the Hub: a tag such as v1.0.0, a branch or a commit")
     parser.add_argument("--full", action="store_true", help="download a set on the Hub, and check every byte of it")
     parser.add_argument("--rebuild", metavar="N", type=int, default=0, help="composite N rows anew from the asset tables and compare them")

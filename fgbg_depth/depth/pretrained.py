@@ -84,6 +84,7 @@ def load_pretrained(location, revision=None, model_class=AutoModelForDepthEstima
                 revision=revision or "main",
                 use_safetensors=True,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are refused below, by name
                 **arguments,
             )
     except DepthModelError:
@@ -94,7 +95,8 @@ def load_pretrained(location, revision=None, model_class=AutoModelForDepthEstima
     if missing:
         raise WeightsError(_listed(location, "tensors are missing", missing))
     if report.get("mismatched_keys"):
-        raise WeightsError(_listed(location, "tensors have a wrong shape", report["mismatched_keys"]))
+        names = [_shape_words(*entry) for entry in report["mismatched_keys"]]
+        raise WeightsError(_listed(location, "tensors have a wrong shape for its config.json", names))
     if model_class is not AutoModelForDepthEstimation and report["unexpected_keys"]:
         raise WeightsError(_listed(location, "tensors are unknown", report["unexpected_keys"]))
     model = model.float().eval()
@@ -169,6 +171,10 @@ def _explained(location, error):
 def _first_line(error):
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
+
+
+def _shape_words(name, found, expected):
+    return f"{name} {tuple(found)}, expected {tuple(expected)}"
 
 
 def _listed(location, what, names):

@@ -81,8 +81,8 @@ def open_catalog(repo, config, split, revision=None):
     """
     if config not in schema.CONFIGS:
         raise UsageError(f"config {config!r}: expected one of {', '.join(schema.CONFIGS)}")
-    files, manifest = _open_files(repo, revision)
-    tables = _tables(manifest, config, files.name)
+    files, manifest = open_files(repo, revision)
+    tables = tables_of(manifest, config, files.name)
     split = str(split)
     if split not in tables:
         raise UsageError(f"config {config!r} of {repo} has no split {split!r}; it has {', '.join(tables) or 'none'}")
@@ -91,6 +91,23 @@ def open_catalog(repo, config, split, revision=None):
     rows = {name: sum(table.rows for table in those) for name, those in tables.items()}
     sizes = {name: sum(table.size for table in those) for name, those in tables.items()}
     return Catalog(files, config, split, found, units, rows, sizes)
+
+
+def read_listed(files, manifest, path):
+    """The bytes of a small file that the manifest lists, such as stats.json.
+
+    Raises:
+        DataError: it isn't listed, or isn't as the manifest says.
+    """
+    facts = manifest["files"].get(path)
+    try:
+        file = File(path, int(facts["bytes"]), 0, str(facts["sha256"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{MANIFEST_NAME} of {files.name}: the entry of {path} is missing, or can't be read") from error
+    data = files.read(file, 0, file.size)
+    if hashlib.sha256(data).hexdigest() != file.sha256:
+        raise DataError(f"{path} of {files.name} isn't the file that {MANIFEST_NAME} lists: its sha256 is another")
+    return data
 
 
 def cut_into_units(rows_of_files, unit_rows):
@@ -109,7 +126,8 @@ def cut_into_units(rows_of_files, unit_rows):
     return np.array(units, dtype=np.int64).reshape(-1, 3)
 
 
-def _open_files(repo, revision):
+def open_files(repo, revision=None):
+    """Open a set: (HubFiles at a commit or FolderFiles, its manifest). Arguments and errors are those of `open_catalog`."""
     if Path(repo).is_dir():
         if revision is not None:
             raise UsageError(f"{repo} is a folder; a revision ({revision!r}) is for repos on the Hub")
@@ -138,7 +156,7 @@ def _manifest(text, name):
     return manifest
 
 
-def _tables(manifest, config, name):
+def tables_of(manifest, config, name):
     """{split: [File]} of a config, splits in the usual order, files sorted by path."""
     tables = {}
     for path, facts in sorted(manifest["files"].items()):

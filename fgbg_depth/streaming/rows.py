@@ -53,6 +53,7 @@ class UnitRows(_BaseExamplesIterable):
     def __iter__(self):
         state = self._state_dict or {"shard_idx": 0, "shard_example_idx": 0, "order": self.order}
         self._check(state)
+        state["order"] = self.order  # from here on it is a state of this sequence
         todo = [(index, *unit) for index, unit in enumerate(self.units.tolist()) if index >= state["shard_idx"]]
         if todo and state["shard_example_idx"]:
             index, file, start, stop = todo[0]

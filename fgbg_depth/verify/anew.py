@@ -89,11 +89,14 @@ class RebuildTask:
         return made
 
 
-def choose_rows(plan, count, seed):
-    """{data file: row numbers} of `count` distinct rows of a plan, chosen by a seed; all of them when there are fewer."""
+def choose_rows(plan, count, seed, lacking=None):
+    """{data file: row numbers} of `count` distinct rows of a plan, chosen by a seed; all of them when there are fewer.
+
+    `lacking` is as in Basis: files may hold fewer rows than planned.
+    """
     shards = plan.shards()
-    borders = np.cumsum([0, *map(len, shards)])
-    index = permutation(plan.num_rows, key64("verify", seed))[:count]
+    borders = np.cumsum([0, *(len(shard) - len((lacking or {}).get(shard.name, ())) for shard in shards)])
+    index = permutation(int(borders[-1]), key64("verify", seed))[:count]
     chosen = {}
     for i in np.sort(index).tolist():
         at = int(np.searchsorted(borders, i, side="right")) - 1
@@ -114,7 +117,10 @@ def rows_to_make(basis, facts, damaged, rebuild, seed, found):
     Returns:
         list of RebuildItem.
     """
-    chosen = {name: set(numbers) for name, numbers in choose_rows(basis.plan, rebuild, seed).items()}
+    if basis.recipe.imported:  # nobody knows how its rows were composited; its metadata tables can be written anew
+        tables = sorted(damaged & set(metadata_footers(basis)))
+        return [RebuildItem(name, (), True, tuple(f for f in found.listed() if f.file == name), 0) for name in tables]
+    chosen = {name: set(numbers) for name, numbers in choose_rows(basis.plan, rebuild, seed, basis.lacking).items()}
     for name, number in _probes(basis, damaged):
         chosen.setdefault(name, set()).add(number)
     items, shards = [], basis.shards()
@@ -135,7 +141,7 @@ def _probes(basis, damaged):
         wanted = PROBES
         for shard in basis.plan.shards():
             rows = basis.plan.rows[shard.batch, shard.split]
-            users = np.flatnonzero(getattr(rows, kind)[shard.start : shard.stop] == position)[:wanted]
+            users = np.flatnonzero(getattr(rows, kind)[basis.held(shard)] == position)[:wanted]
             yield from ((shard.name, int(row)) for row in users)
             wanted -= len(users)
             if wanted == 0:

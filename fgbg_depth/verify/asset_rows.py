@@ -29,8 +29,9 @@ def check_asset_table(basis, kind, name, batch):
     """
     found = Findings()
     hash_good = check_hash(basis, name, found)
-    count = sum(1 for entry in basis.entries.get(kind, ()) if entry.plan.batch == batch)
-    expected = Footer(f"{kind}s", batch, "", 0, 0, count, basis.digest, basis.lists.get(batch, ""))
+    dropped = basis.dropped.count(kind, batch)
+    count = sum(1 for entry in basis.entries.get(kind, ()) if entry.plan.batch == batch) + (dropped or 0)
+    expected = Footer(f"{kind}s", batch, "", 0, 0, count, basis.digest, basis.lists.get(batch, ""), dropped=dropped)
     opened = open_checked(basis, name, f"{kind}s", expected if basis.lists else None, None, found)
     if opened:
         with opened[0] as table:

@@ -44,7 +44,7 @@ def _uses(basis, verdicts, tables):
     shards, uses = basis.shards(), {}
     for name, number, good in verdicts:
         shard = shards[name]
-        rows, i = basis.plan.rows[shard.batch, shard.split], shard.start + number
+        rows, i = basis.plan.rows[shard.batch, shard.split], basis.held(shard)[number]
         for kind in KINDS:
             entry = basis.entries[kind][int(getattr(rows, kind)[i])]
             if not tables or entry_file(entry, kind) in tables:

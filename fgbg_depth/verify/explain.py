@@ -101,13 +101,15 @@ class _Reference:
     def __init__(self, basis, maker, predictor, shard):
         self._basis, self._maker, self._predictor, self._shard = basis, maker, predictor, shard
         self._tally, self._whole, self.differ, self.exact = Tally(), True, [], True
+        self._number = {i: number for number, i in enumerate(basis.held(shard).tolist())}  # of the rows that the file holds
 
     def write(self, path):
         """Write it; returns False when something of it couldn't be made."""
         basis, shard, recipe = self._basis, self._shard, self._basis.recipe
         table, versions = _open(basis.folder / shard.name)
         try:
-            stored = iter(stored_rows(table, shard.name, range(len(shard)), recipe.has_depth) if table else ())
+            numbers = range(len(self._number))
+            stored = iter(stored_rows(table, shard.name, numbers, recipe.has_depth) if table else ())
             self.exact = versions is None or same_libraries(versions)
             rows = self._rows(stored)
             columns = schema.data_columns(recipe.has_depth)
@@ -125,21 +127,21 @@ class _Reference:
 
     def _rows(self, stored):
         shard, size = self._shard, self._basis.recipe.depth_batch
-        for start in range(0, len(shard), size):  # as the depth batches were cut
-            count = min(size, len(shard) - start)
-            planned = planned_values(self._basis.plan, shard, start, count)
-            batch = [
-                self._row({name: listed[i] for name, listed in planned.items()}, start + i, next(stored, (0, {}))[1]) for i in range(count)
-            ]
+        for start in range(shard.start, shard.stop, size):  # as the depth batches were cut
+            part = range(start, min(start + size, shard.stop))
+            planned = planned_values(self._basis.plan, shard, list(part))
+            batch = [self._row({name: listed[n] for name, listed in planned.items()}, i, stored) for n, i in enumerate(part)]
             if self._predictor and self._whole:
-                self._predict(batch)
-            for row in batch:
-                self._count(row)
-                yield row
+                self._predict(batch, [n for n, i in enumerate(part) if i in self._number])
+            for i, row in zip(part, batch, strict=True):
+                if i in self._number:
+                    self._count(row)
+                    yield row
 
-    def _row(self, row, number, stored):
-        """One row, depth as it is stored; its stored pictures are compared."""
-        made = self._maker.make(self._shard, number)
+    def _row(self, row, i, stored):
+        """One row, depth as it is stored; its stored pictures are compared. A row that the file lacks is made for its batch's sake."""
+        made, number = self._maker.make_planned(self._shard, i), self._number.get(i)
+        stored = {} if number is None else next(stored, (0, {}))[1]
         if made is None:
             self._whole = False
             return dict.fromkeys(schema.data_columns(self._basis.recipe.has_depth)) | row
@@ -150,16 +152,27 @@ class _Reference:
             row |= {name: stored.get(name) for name in DEPTH_COLUMNS}
         return row
 
-    def _predict(self, batch):
+    def _predict(self, batch, wanted):
+        """Depth of a batch anew; `wanted` are the positions of rows that the file holds."""
         recipe, relative = self._basis.recipe, self._basis.relative
         try:
-            maps = self._predictor.predict([codec.decode_rgb(row["image"]) for row in batch])
-            for row, depth in zip(batch, maps, strict=True):
+            maps = self._maps([codec.decode_rgb(row["image"]) for row in batch], wanted)
+            for row, depth in ((batch[n], maps[n]) for n in wanted):
                 levels, low, high = codec.quantise_depth(depth, recipe.depth_encoding)
                 row["depth"] = codec.encode_gray(levels, recipe.depth_encoding)
                 row["depth_min_m"], row["depth_max_m"] = (None, None) if relative else (float(low), float(high))
         except (CodecError, DepthModelError):
             self._whole = False
+
+    def _maps(self, images, wanted):
+        """Maps of a batch; those of rows that the file lacks may be anything."""
+        try:
+            return self._predictor.predict(images)
+        except DepthModelError as error:
+            bad = getattr(error, "indices", None)
+            if not bad or set(bad) & set(wanted):
+                raise
+            return error.depth
 
     def _count(self, row):
         if not self._whole:

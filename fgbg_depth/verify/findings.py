@@ -4,9 +4,11 @@ import shlex
 from collections import Counter
 from dataclasses import dataclass
 
+from ..folders import is_remote
+
 ROWS_NAMED = 20  # of one file and column; the rest is counted, so that memory stays flat whatever is wrong
 SUMMARIES = ("stats.json", "manifest.json")  # made from the tables
-CARD_FILES = ("README.md", "assets/")  # made from all others
+CARD_FILES = ("README.md", "assets/", "croissant.json")  # made from all others
 
 
 @dataclass(frozen=True)
@@ -128,21 +130,24 @@ class Repairs:
     def __init__(self, folder, recipe=None, num_batches=1, recipe_file_is_good=True):
         """Args: folder; recipe: config.Recipe or None; num_batches: of the set; recipe_file_is_good: recipe.toml can be used."""
         self._folder = folder
-        recipe_file = self._path("recipe.toml") if recipe_file_is_good else "RECIPE.toml"
+        recipe_file = self._path("recipe.toml") if recipe_file_is_good and not is_remote(folder) else "RECIPE.toml"
         parts = ["fgbg-depth generate --backgrounds BACKGROUNDS --foregrounds FOREGROUNDS"]
         parts.append(f"--out {shlex.quote(str(folder))} --recipe {recipe_file}")
         if num_batches > 1:
             parts.append("--append")
         if recipe is not None and recipe.has_depth and _is_own_model(recipe.depth_model):
             parts.append(f"--depth-model PATH_OF_{recipe.depth_model}")
+        if recipe is not None and recipe.imported:
+            parts = [f"fgbg-depth import-original TREE {shlex.quote(str(folder))}"]
         self.generate = " ".join(parts)
+        self.finish = f"fgbg-depth finish {shlex.quote(str(folder))}"
 
     def _path(self, file):
         return shlex.quote((self._folder / file).as_posix())
 
     def remove(self, file):
         """Take a file away that doesn't belong here."""
-        return f"rm {self._path(file)}"
+        return f"{'aws s3 rm' if is_remote(self._folder) else 'rm'} {self._path(file)}"
 
     def remake(self, file):
         """Delete a file and have it made anew."""
@@ -152,9 +157,9 @@ class Repairs:
         """What mends damage in a file, by what kind of file it is."""
         if file.endswith(".parquet") or file == "recipe.toml":
             return self.remake(file)
-        if file.startswith(CARD_FILES):
+        if file.startswith(CARD_FILES) and not is_remote(self._folder):
             return f"fgbg-depth card {shlex.quote(str(self._folder))}"
-        return self.generate  # stats.json and manifest.json are written anew by each run
+        return self.generate  # what is made from the tables is written anew by each run
 
 
 def _is_own_model(name):

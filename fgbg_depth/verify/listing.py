@@ -6,8 +6,10 @@ import shlex
 import tomllib
 
 from ..asset_tables import KINDS
+from ..dropped import DROPPED_NAME
 from ..errors import CodecError, DataError
 from ..finish import metadata_path
+from ..folders import is_remote
 from ..manifest import MANIFEST_NAME, OTHER_FILES, manifest_text, read_manifest
 from ..stats import stats_json
 from .pictures import check_container
@@ -57,6 +59,10 @@ def check_names(basis, manifest, found):
             present += [name] if basis.plan else []
         elif path.suffix == ".parquet":
             present.append(name)
+    if (folder / DROPPED_NAME).is_file():
+        if manifest is not None and DROPPED_NAME not in basis.listed:
+            found.add(DROPPED_NAME, "isn't listed in manifest.json: a run of drop-asset was stopped", repair=basis.repairs.finish)
+        check_hash(basis, DROPPED_NAME, found)
     for path in sorted([*folder.glob("*.py"), *folder.glob("*.parquet")]):
         found.add(path.name, "doesn't belong here: it changes how the folder is loaded", repair=basis.repairs.remove(path.name))
     for name in sorted({*basis.listed, *planned, *OTHER_FILES}):
@@ -74,7 +80,8 @@ def planned_files(basis):
         return {}
     files = dict.fromkeys(basis.shards(), "default")
     files |= {metadata_path(basis.folder, *key).relative_to(basis.folder).as_posix(): "metadata" for key in basis.plan.rows}
-    return files | {f"{kind}s/{e.table.name}": f"{kind}s" for kind in KINDS for e in basis.entries[kind]}
+    emptied = {f"{t.kind}s/b{t.batch:03d}.parquet": f"{t.kind}s" for t in basis.dropped.tombstones}  # a table that lost all it held stays
+    return files | emptied | {f"{kind}s/{e.table.name}": f"{kind}s" for kind in KINDS for e in basis.entries[kind]}
 
 
 def check_manifest(basis, manifest, found):
@@ -97,9 +104,12 @@ def check_manifest(basis, manifest, found):
     if basis.plan:
         left_out = {str(batch): cells for batch, cells in basis.plan.left_out.items()}
         told.append(("cells_left_out", manifest.get("cells_left_out"), left_out))
+        lacking = {name: len(rows) for name, rows in basis.lacking.items()} or None
+        told.append(("rows_left_out", manifest.get("rows_left_out"), lacking))
     for what, stated, expected in told:
         if stated != expected and (basis.lists or what != "asset_lists"):
-            found.add(MANIFEST_NAME, f"{what} is {stated!r}, the asset tables say {expected!r}")
+            source = "data files" if what == "rows_left_out" else "asset tables"
+            found.add(MANIFEST_NAME, f"{what} is {stated!r}, the {source} say {expected!r}")
     libraries = manifest.get("libraries")
     if not isinstance(libraries, dict) or not all(isinstance(v, str) for pair in libraries.items() for v in pair):
         found.add(MANIFEST_NAME, f"libraries is {libraries!r}, expected a table of versions")
@@ -120,7 +130,8 @@ def check_recipe_file(basis, found):
     for field in sorted({*table, *expected}) if basis.digest else ():
         if table.get(field) != expected.get(field):
             words = f"{field} is {table.get(field)!r}; the set was made with {expected.get(field)!r}"
-            found.add(name, words, repair=_set_field(basis.folder / name, field, table, expected))
+            mended = _set_field(basis.folder / name, field, table, expected)
+            found.add(name, words, repair=basis.repairs.generate if is_remote(basis.folder) else mended)
             good = False
     return good and check_hash(basis, name, found) is not False
 
@@ -151,12 +162,13 @@ def check_stats_file(basis, tallies, found):
 
 
 def check_card(basis, found):
-    """Compare the card with the data, and see that its pictures are there."""
+    """Compare the card and croissant.json with the data, and see that the card's pictures are there."""
     path = basis.folder / CARD_NAME
     if not path.is_file():
         found.add(CARD_NAME, "is missing")
         return
     from ..card.write import card_differences
+    from ..croissant import CROISSANT_NAME, croissant_differs
 
     try:
         for words in card_differences(basis.folder):
@@ -164,6 +176,13 @@ def check_card(basis, found):
     except Exception as error:  # it reads the same files, which may be damaged in any way
         if not found.about_tables():
             found.add(CARD_NAME, f"can't be compared with the data: {error}")
+    try:
+        words = croissant_differs(basis.folder)
+        if words:
+            found.add(CROISSANT_NAME, words)
+    except Exception as error:  # as above
+        if not found.about_tables():
+            found.add(CROISSANT_NAME, f"can't be compared with the data: {error}")
     for name in sorted(set(_CARD_PICTURE.findall(path.read_text(encoding="utf-8", errors="replace")))):
         if not (basis.folder / name).is_file():
             found.add(name, "is missing; the card shows it")

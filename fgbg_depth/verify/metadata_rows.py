@@ -2,17 +2,20 @@
 
 from .. import schema
 from ..finish import METADATA_GROUP_ROWS, metadata_path
-from ..shards import Footer, open_table
+from ..shards import Footer, left_out_entry, open_table
 from .findings import Findings
 from .tables import check_hash, group_starts, open_checked, read_group
 
 
 def metadata_footers(basis):
     """{file: Footer that it should have} of all planned metadata tables."""
-    footers = {}
+    footers, lacking = {}, {}
+    for shard in basis.shards().values() if basis.lacking else ():
+        lacking.setdefault((shard.batch, shard.split), []).extend(basis.lacking.get(shard.name, ()))
     for (batch, split), rows in basis.plan.rows.items() if basis.plan else ():
         name = metadata_path(basis.folder, batch, split).relative_to(basis.folder).as_posix()
-        footers[name] = Footer("metadata", batch, split, 0, 0, len(rows), basis.digest, basis.lists[batch])
+        left_out = left_out_entry([basis.plan.key(rows, i) for i in lacking.get((batch, split), ())])
+        footers[name] = Footer("metadata", batch, split, 0, 0, len(rows), basis.digest, basis.lists[batch], extra=left_out)
     return footers
 
 
@@ -40,7 +43,9 @@ class MetadataRows:
         self._path = metadata_path(basis.folder, shard.batch, shard.split)
         self._name = self._path.relative_to(basis.folder).as_posix()
         self._columns = list(schema.metadata_columns(basis.recipe.has_depth))
-        self._offset, self._basis, self._group = shard.start, basis, (None, {})
+        before = [s for s in basis.plan.shards({shard.batch}) if s.split == shard.split and s.start < shard.start] if basis.lacking else []
+        self._offset = shard.start - sum(len(basis.lacking.get(s.name, ())) for s in before)
+        self._basis, self._group = basis, (None, {})
         self._good = None
         try:
             self._table = open_table(self._path)

@@ -38,7 +38,7 @@ def name_bytes(damaged, reference, name, found):
 
 def differing_offsets(one, other):
     """Offsets at which two files of one size differ, ascending."""
-    with open(one, "rb") as first, open(other, "rb") as second:
+    with one.open("rb") as first, other.open("rb") as second:
         start = 0
         while block := first.read(BLOCK_BYTES):
             theirs = second.read(BLOCK_BYTES)
@@ -56,7 +56,7 @@ class Places:
         self._starts, self._spans, size = [], [], path.stat().st_size
         self._footer_start = size - footer_bytes(path)
         row_starts = group_starts(table)
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             for group, first in enumerate(row_starts[:-1]):
                 self._add_group(table, file, group, range(first, row_starts[group + 1]))
 

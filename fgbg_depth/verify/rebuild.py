@@ -51,8 +51,12 @@ class Maker:
         Returns:
             Made, or None when one of its assets can't be decoded (which is found with the asset tables).
         """
-        plan, recipe = self._basis.plan, self._basis.recipe
-        rows, i = plan.rows[shard.batch, shard.split], shard.start + row
+        held = self._basis.held(shard)
+        return self.make_planned(shard, held[row]) if row < len(held) else None
+
+    def make_planned(self, shard, i):
+        """As `make`; `i` is the row's number in its (batch, split)."""
+        recipe, rows = self._basis.recipe, self._basis.plan.rows[shard.batch, shard.split]
         try:
             made = self._studio.composite(rows.background[i], rows.foreground[i], rows.flipped[i], rows.box[i])
         except (AssetError, CodecError, DataError, OSError):

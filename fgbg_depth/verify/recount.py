@@ -9,6 +9,7 @@ import numpy as np
 from .. import codec, schema
 from ..config import SPLIT_NAMES
 from ..errors import DataError
+from ..folders import as_folder
 from ..pool import run_pool
 from ..produce import millimetres_of, usable_cores
 from ..progress import Quiet
@@ -102,7 +103,7 @@ def recount(folder, recipe, relative, num_workers=None, progress=None):
     Raises:
         DataError: a file or picture can't be read; it is named.
     """
-    folder = Path(folder)
+    folder = as_folder(folder)
     names = [path.relative_to(folder).as_posix() for path in find_tables(folder, "default")]
     tallies, done = {}, [0]
     with (progress or Quiet()).task("count all pixels", None, unit="rows") as bar:

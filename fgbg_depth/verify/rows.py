@@ -8,7 +8,7 @@ import numpy as np
 from .. import schema
 from ..errors import CodecError
 from ..produce import millimetres_of
-from ..shards import Footer
+from ..shards import Footer, left_out_entry
 from ..stats import Tally
 from ..studio import inside_of
 from .findings import Findings
@@ -66,31 +66,31 @@ def check_shard(basis, name, shard, say):
 
 def shard_footer(basis, shard):
     """The Footer that a planned data file has, without statistics and versions."""
-    numbers = (shard.batch, shard.split, shard.index, shard.start, shard.stop)
-    return Footer("default", *numbers, basis.digest, basis.lists[shard.batch])
+    numbers = (shard.batch, shard.split, shard.index, *shard.footer_range)
+    rows = basis.plan.rows[shard.batch, shard.split]
+    left_out = left_out_entry([basis.plan.key(rows, i) for i in basis.lacking.get(shard.name, ())])
+    return Footer("default", *numbers, basis.digest, basis.lists[shard.batch], extra=left_out, dropped=shard.dropped)
 
 
-def planned_values(plan, shard, first, count):
+def planned_values(plan, shard, part):
     """The planned columns of some rows of a data file.
 
     Args:
         plan: plan.Plan.
         shard: plan.ShardPlan.
-        first, count: rows of the file; rows behind its planned end are left out.
+        part: (N,) int64, rows of its (batch, split).
 
     Returns:
         {column: list of values} for PLANNED.
     """
     rows = plan.rows[shard.batch, shard.split]
-    indices = range(shard.start + first, min(shard.start + first + count, shard.stop))
-    part = slice(indices.start, max(indices.start, indices.stop))
     return {
-        "key": [plan.key(rows, i) for i in indices],
+        "key": [plan.key(rows, i) for i in part],
         "background": [plan.backgrounds[b].id for b in rows.background[part]],
         "foreground": [plan.foregrounds[f].id for f in rows.foreground[part]],
         "flipped": rows.flipped[part].tolist(),
         "placement": rows.placement[part].tolist(),
-        "placement_box": rows.box[part].tolist(),
+        "placement_box": [box if box[2] else None for box in rows.box[part].tolist()],  # no width: an imported row's, not known
     }
 
 
@@ -102,6 +102,7 @@ def key_hash(key):
 class _ShardCheck:
     def __init__(self, basis, name, shard):
         self._basis, self._name, self._shard = basis, name, shard
+        self._held = basis.held(shard) if shard else None
         self._found, self._tally, self._counted = Findings(), Tally(), True
         self._hashes, self._hash_rows = [], []
         self._used = {"background": set(), "foreground": set()}
@@ -157,7 +158,7 @@ class _ShardCheck:
     def _check_planned(self, values, first, count):
         if self._shard is None:
             return
-        planned = planned_values(self._basis.plan, self._shard, first, count)
+        planned = planned_values(self._basis.plan, self._shard, self._held[first : first + count])
         strange = set()  # rows whose key is another's: their other columns are too
         for column in PLANNED:
             if column not in values or values[column] == planned[column]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..asset_tables import KINDS
 from ..errors import UsageError
+from ..folders import as_folder
 from ..manifest import MANIFEST_NAME
 from ..pool import run_pool
 from ..produce import usable_cores
@@ -32,7 +33,7 @@ def verify_set(folder, *, rebuild=0, seed=0, num_workers=None, progress=None, de
     """Check a set.
 
     Args:
-        folder: the set's folder.
+        folder: the set's folder, also in S3 ("s3://bucket/folder").
         rebuild: how many rows, chosen by `seed`, to composite anew from the asset tables and compare.
         seed: chooses those rows.
         num_workers: processes; None takes one for each processor.
@@ -47,7 +48,7 @@ def verify_set(folder, *, rebuild=0, seed=0, num_workers=None, progress=None, de
         UsageError: the folder holds no set, or the depth model given isn't the set's.
         DepthModelError: the depth model given can't be loaded.
     """
-    started, progress, folder = time.monotonic(), progress or Quiet(), Path(folder)
+    started, progress, folder = time.monotonic(), progress or Quiet(), as_folder(folder)
     _refuse_strangers(folder, rebuild)
     found, notes, workers = Findings(), [], num_workers or usable_cores()
     manifest, listed = listing.read_listed(folder, found)
@@ -65,6 +66,8 @@ def verify_set(folder, *, rebuild=0, seed=0, num_workers=None, progress=None, de
         if basis.plan is not None:
             items = rows_to_make(basis, facts, damaged, rebuild, seed, found)
             choice = ModelChoice(depth_model, depth_weights, device)
+            if rebuild and basis.recipe.imported:
+                notes.append("no row was made anew: this set was imported, and how its rows were composited isn't known")
             rebuilt, predicted, verdicts = make_anew(basis, items, choice, rebuild > 0, workers, progress, found, notes)
             blame_assets(basis, verdicts, damaged, found)
         elif rebuild:

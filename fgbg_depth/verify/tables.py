@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import schema
+from ..errors import StorageError
 from ..files import sha256_of
-from ..shards import footer_of, open_table
+from ..shards import WORK_NAMES, footer_of, open_table
 
 MAX_ENTRY_BYTES = 48 << 10  # of a footer: schema, and statistics, of which a model of up to 10 m fills 40 kB
 MAX_GROUP_BYTES = 2 << 10  # of a footer, for each row group
@@ -56,6 +57,8 @@ def open_checked(basis, name, config, expected, group_rows, found):
     try:
         table = open_table(path)
         footer = footer_of(table, name)
+    except StorageError:
+        raise
     except Exception as error:  # a damaged footer may raise anything
         found.add(name, f"can't be opened: {_short(error, path, name)}")
         return None
@@ -75,7 +78,7 @@ def open_checked(basis, name, config, expected, group_rows, found):
 
 def footer_bytes(path):
     """Length of a Parquet file's footer, trailer included [bytes]."""
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         file.seek(-TRAILER_BYTES, 2)
         return int.from_bytes(file.read(4), "little") + TRAILER_BYTES
 
@@ -84,13 +87,16 @@ def _check_footer(table, footer, name, expected, found):
     if not isinstance(footer.versions, dict | None) or not isinstance(footer.tally, str):
         found.add(name, "the footer's entry is malformed")
     if expected is not None and not footer.same_work(expected):
-        names = ("config", "batch", "split", "index", "start", "stop", "recipe", "assets")
-        differ = [n for n in names if getattr(footer, n) != getattr(expected, n)]
+        differ = [n for n in WORK_NAMES if getattr(footer, n) != getattr(expected, n)]
         words = ", ".join(f"{n} {getattr(footer, n)!r} (expected {getattr(expected, n)!r})" for n in differ)
         found.add(name, f"the footer is that of other work: {words}")
+    if expected is not None and footer.left_out != expected.left_out:
+        found.add(name, f"its footer leaves out {len(footer.left_out):,} rows for their depth, expected {len(expected.left_out):,}")
     rows = table.metadata.num_rows
-    if isinstance(footer.start, int) and isinstance(footer.stop, int) and rows != footer.stop - footer.start:
-        found.add(name, f"has {rows:,} rows, but its footer says {footer.stop - footer.start:,}")
+    if isinstance(footer.start, int) and isinstance(footer.stop, int):
+        told = footer.stop - footer.start - (footer.dropped if isinstance(footer.dropped, int) else 0) - len(footer.left_out)
+        if rows != told:
+            found.add(name, f"has {rows:,} rows, but its footer says {told:,}")
 
 
 def _check_schema(table, name, columns, found):
@@ -148,6 +154,8 @@ def read_group(table, name, group, first_row, columns, found):
     columns = [column for column in columns if column in table.schema_arrow.names]
     try:
         return _values(table.read_row_group(group, columns=columns))
+    except StorageError:
+        raise
     except Exception:  # which column it is comes out below
         values = {}
     for column in columns:
