@@ -1,6 +1,5 @@
 """Train a small network that finds the pasted object and the depth of a picture: an example to read and to change.
 
-    pip install "fgbg-depth[training]"
     python scripts/train_example.py demo/set --out run            # a folder, or a repo id on the Hub
     python scripts/train_example.py user/set --streaming --resume  # goes on after the last finished epoch, as if never stopped
 
@@ -10,6 +9,7 @@ Writes run/curve.png and run/checkpoint*; prints mask IoU and delta1 of the dept
 import argparse
 import json
 import math
+import os
 import sys
 from pathlib import Path
 
@@ -30,17 +30,13 @@ DELTA1 = 1.25  # a pixel counts when predicted / true depth, or its inverse, is 
 
 
 class TwoHeads(nn.Module):
-    """The encoder of densedepth-mini, as the package has it, and new layers up to two maps: logits of the mask, metres; (N, 1, H, W).
-
-    An encoder that knows rooms is what lets a few backgrounds do: from nothing, those would be learnt by heart.
-    """
+    """The encoder of densedepth-mini, which knows rooms, and new layers up to two maps: logits of the mask, metres; (N, 1, H, W)."""
 
     def __init__(self, normalise):
         super().__init__()
         trained = DenseDepthForDepthEstimation.from_pretrained(embedded_folder())
         self.encoder, self.normalise = trained.encoder, normalise
-        stem = trained.config.num_init_features
-        skips = (stem, stem, *trained.config.transition_channels[:2])  # finest first
+        skips = (*[trained.config.num_init_features] * 2, *trained.config.transition_channels[:2])  # finest first
         above = (*WIDTHS[1:], trained.config.encoder_channels[-1])
         self.up = nn.ModuleList(convolutions(a + s, w) for a, s, w in zip(above, skips, WIDTHS, strict=True))
         self.last = nn.Conv2d(WIDTHS[0] + 12, 8, 3, padding=1)  # 12: the picture itself, 2 x 2 pixels packed into channels
@@ -57,12 +53,6 @@ class TwoHeads(nn.Module):
         x = self.last(torch.cat([x.float(), F.pixel_unshuffle(pixels, 2)], 1))
         mask, log_depth = F.pixel_shuffle(x, 2)[..., :height, :width].split(1, 1)
         return mask, log_depth.clamp(-5, 5).exp()
-
-    def train(self, mode=True):
-        """The encoder keeps the means and deviations that it was trained with: small batches would blur them."""
-        super().train(mode)
-        self.encoder.eval()
-        return self
 
 
 def convolutions(inputs, outputs):
@@ -82,7 +72,7 @@ def loss_of(logits, depth, batch):
 
 @torch.no_grad()
 def evaluate(model, loader, normalise):
-    """{"iou": of all masks together, "delta1": part of all pixels} on what the loader gives."""
+    """{"iou": of all masks together, "delta1": part of all pixels}."""
     model.eval()
     both = either = good = pixels = 0
     for batch in map(normalise, loader):
@@ -96,11 +86,12 @@ def evaluate(model, loader, normalise):
 
 def train(args):
     torch.manual_seed(args.seed)
+    torch.set_num_threads(max(1, os.cpu_count() - args.workers))  # more than there are cores left would wait for each other
     # Channels last, as batches come: a third quicker on processors.
     normalise = Normalise.of_set(args.set, depth="metres").to(args.device)
     model = TwoHeads(normalise).to(args.device, memory_format=torch.channels_last)
-    trained, new = list(model.encoder.parameters()), [*model.up.parameters(), *model.last.parameters()]
-    groups = [{"params": trained, "peak": args.lr * TRAINED_PACE}, {"params": new, "peak": args.lr}]
+    paces = ((model.encoder, TRAINED_PACE), (model.up, 1), (model.last, 1))
+    groups = [{"params": list(part.parameters()), "peak": args.lr * pace} for part, pace in paces]
     optimizer = torch.optim.AdamW(groups, lr=args.lr, weight_decay=1e-2)
     # Pieces at the scale that validation has, in other colours, or the few backgrounds of a small set are learnt by heart.
     cuts = JointTransform(args.size, crop="random", jitter=(0.3, 0.3, 0.3, 0.05), seed=args.seed)
@@ -114,7 +105,7 @@ def train(args):
         for epoch in range(len(curve), args.epochs):
             for group in optimizer.param_groups:  # half a cosine, from the peak to nothing
                 group["lr"] = group["peak"] * (1 + math.cos(math.pi * epoch / args.epochs)) / 2
-            model.train()
+            model.train().encoder.eval()  # it keeps the means and deviations that it was trained with
             losses = []
             for batch in map(normalise, loader):
                 loss = loss_of(*model(batch["image"]), batch)

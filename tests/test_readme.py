@@ -17,6 +17,7 @@ LINK = re.compile(r"\]\(([^)#]+)\)")
 NOT_HERE = ("pip install",)  # what the environment of the tests has done already; the wheel has a test of its own
 NOT_IN_TESTS = ("make test",)  # it is what runs this
 IN_ANOTHER_TERMINAL = "python -m tests.hub"
+SCRIPTS, SHORTER = "python scripts/", {"train_example.py": " --epochs 1 --size 32"}  # a reader's folder isn't the checkout
 EXPORT = re.compile(r"export (\w+)=(.*)")
 LOADER_WARNING = "ignore:'set_vital' is deprecated:UserWarning"  # torchdata 0.11 under torch 2.13
 
@@ -80,15 +81,19 @@ def test_readme_runs(reader, tmp_path):
                 if command.startswith((*NOT_HERE, *NOT_IN_TESTS, IN_ANOTHER_TERMINAL)):
                     continue
                 where = reader
+                if command.startswith(SCRIPTS):
+                    script = command.split()[1].removeprefix("scripts/")
+                    command = command.replace(SCRIPTS, f"python {ROOT}/scripts/") + SHORTER.get(script, "")
                 if command.startswith("make "):
                     command, where = f"{command} VENV={sys.prefix} DEMO={reader}/demo", ROOT
                 _run(["bash", "-ec", command], where, environment, command)
-                ran.append(command.split()[1] if command.startswith("fgbg-depth") else command.split()[0])
+                ran.append(Path(command.split()[command.startswith(("fgbg-depth", "python "))]).name)
             if language == "python":
                 _run([sys.executable, "-W", "error", "-W", LOADER_WARNING, "-c", text], reader, environment, text)
                 ran.append("python")
-    first = ["make", "generate", "plan", "python", "convert-weights", "generate", "annotate", "verify", "publish", "publish"]
-    assert ran == [*first, "generate", "publish", "versions", "diff", "verify", "python", "python"]
+    most = ["make", "generate", "plan", "python", "preview", "train_example.py", "convert-weights", "generate", "annotate", "verify"]
+    hub = ["publish", "publish", "generate", "publish", "versions", "diff", "verify", "python", "python", "python"]
+    assert ran == [*most, *hub, "generate", "generate", "finish", "drop-asset", "export-original", "import-original"]
     assert (reader / "demo" / "contact_sheet.png").stat().st_size > 50_000
 
 
