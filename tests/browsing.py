@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
@@ -67,6 +68,13 @@ class Browser:
             throw new Error("this never became true: " + check);""",
             *arguments,
         )
+
+    def becomes(self, script, wanted):
+        """Wait until a piece of script gives what is wanted: pages answer keys a moment later."""
+        until = time.monotonic() + WAIT_S
+        while (found := self.run(script)) != wanted and time.monotonic() < until:
+            time.sleep(0.02)
+        assert found == wanted
 
     def press(self, *keys):
         """Press keys on what has the focus."""

@@ -10,6 +10,7 @@ import socket
 import threading
 
 import boto3
+import s3fs
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.server import MotoRequestHandler
 from werkzeug.serving import make_server
@@ -78,6 +79,7 @@ class Server:
     def stop(self):
         self._server.shutdown()
         self._server.server_close()
+        s3fs.S3FileSystem.clear_instance_cache()  # or a later server's client would ask this one
 
 
 class Bucket:

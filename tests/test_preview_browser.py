@@ -187,23 +187,24 @@ def test_enter_opens_a_row_and_escape_comes_back(browser, pages):
     title = """const words = document.getElementById("zoom-title").textContent;
         return [document.getElementById("zoom").open, words, document.activeElement.id];"""
     shown = browser.run(SHOWN)
-    assert browser.run(title) == [True, shown[1], "zoom-stage"]
+    browser.becomes(title, [True, shown[1], "zoom-stage"])
     pixel = """const m = /^x (\\d+), y (\\d+): ([\\d.]+) m/.exec(document.getElementById("zoom-probe").textContent);
         return m && [Number(m[1]), Number(m[2]), m[3]];"""
     x, y, _ = browser.wait(pixel)
     browser.press(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_UP)
-    assert browser.wait(pixel)[:2] == [x + 2, y - 1]
+    place = pixel.replace("m[3]]", "0]")
+    browser.becomes(place, [x + 2, y - 1, 0])
     browser.press(Keys.SHIFT, Keys.ARROW_LEFT)
+    browser.becomes(place, [max(0, x + 2 - 10), y - 1, 0])
     at_x, at_y, metres = browser.wait(pixel)
-    assert [at_x, at_y] == [max(0, x + 2 - 10), y - 1]
     key = browser.run("""return document.querySelector("#zoom-facts code").textContent;""")
     assert metres == f"{exact_metres(stored_rows(small_set('relative8'))[key])[at_y, at_x]:.3f}"
     browser.press(Keys.PAGE_DOWN)
-    assert browser.run(title)[1] == shown[2]
+    browser.becomes("""return document.getElementById("zoom-title").textContent;""", shown[2])
     browser.press(Keys.ESCAPE)
-    assert not browser.run(title)[0]
-    focused = browser.run("""return [...document.querySelectorAll("article")].indexOf(document.activeElement);""")
-    assert focused == 2  # where one was last
+    browser.becomes("""return document.getElementById("zoom").open;""", False)
+    # Where one was last:
+    browser.becomes("""return [...document.querySelectorAll("article")].indexOf(document.activeElement);""", 2)
 
 
 # --- metres ---
