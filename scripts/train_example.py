@@ -11,6 +11,7 @@ import json
 import math
 import os
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -18,40 +19,37 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 
-from fgbg_depth.depth import DenseDepthForDepthEstimation
-from fgbg_depth.depth.training.mini import embedded_folder
 from fgbg_depth.errors import FgbgDepthError, UsageError
 from fgbg_depth.progress import for_stream
-from fgbg_depth.training import Collate, JointTransform, Loader, Normalise, open_rows
+from fgbg_depth.training import Collate, CopyPaste, JointTransform, Loader, Normalise, open_rows
 
-WIDTHS = (16, 32, 48, 64)  # channels of the maps that are new, at 1/2, 1/4, 1/8, 1/16 of the size
-TRAINED_PACE = 0.2  # learning rate of what comes trained, as a part of that of what is new
+WIDTHS = (16, 32, 48, 64, 64)  # channels at 1/2, 1/4, 1/8, 1/16, 1/32 of the size
+DEEPEST = 2 ** len(WIDTHS)  # sides have to be multiples of it
+DEPTH_WEIGHT = 0.3  # of the depth's error in the loss
 DELTA1 = 1.25  # a pixel counts when predicted / true depth, or its inverse, is below: Eigen et al., NeurIPS 2014
 
 
 class TwoHeads(nn.Module):
-    """The encoder of densedepth-mini, which knows rooms, and new layers up to two maps: logits of the mask, metres; (N, 1, H, W)."""
+    """A U-Net (Ronneberger et al., MICCAI 2015) with two maps: logits of the mask, metres; (N, 1, H, W)."""
 
-    def __init__(self, normalise):
+    def __init__(self):
         super().__init__()
-        trained = DenseDepthForDepthEstimation.from_pretrained(embedded_folder())
-        self.encoder, self.normalise = trained.encoder, normalise
-        skips = (*[trained.config.num_init_features] * 2, *trained.config.transition_channels[:2])  # finest first
-        above = (*WIDTHS[1:], trained.config.encoder_channels[-1])
-        self.up = nn.ModuleList(convolutions(a + s, w) for a, s, w in zip(above, skips, WIDTHS, strict=True))
-        self.last = nn.Conv2d(WIDTHS[0] + 12, 8, 3, padding=1)  # 12: the picture itself, 2 x 2 pixels packed into channels
+        inner = (12, *WIDTHS)  # 12: 2 x 2 pixels packed into channels
+        self.down = nn.ModuleList(convolutions(i, o) for i, o in zip(inner, WIDTHS, strict=False))
+        self.up = nn.ModuleList(convolutions(i + o, o) for o, i in pairwise(WIDTHS))
+        self.last = nn.Conv2d(WIDTHS[0], 8, 3, padding=1)
 
     def forward(self, images):
         height, width = images.shape[-2:]
-        pixels = self.normalise.image_of(images)  # the encoder was trained on values of 0 to 1
-        pixels = F.pad(pixels, (0, -width % 32, 0, -height % 32), mode="replicate")
+        x, skips = F.pixel_unshuffle(F.pad(images, (0, -width % DEEPEST, 0, -height % DEEPEST), mode="replicate"), 2), []
         # bfloat16 takes half the time on GPUs, and on processors with AMX.
         with torch.autocast(images.device.type, torch.bfloat16):
-            x, skips = self.encoder(pixels)
-            for block, skip in zip(reversed(self.up), reversed(skips), strict=True):
+            for block in self.down:
+                x = block(F.max_pool2d(x, 2) if skips else x)
+                skips.append(x)
+            for block, skip in zip(reversed(self.up), reversed(skips[:-1]), strict=True):
                 x = block(torch.cat([F.interpolate(x, scale_factor=2, mode="bilinear"), skip], 1))
-        x = self.last(torch.cat([x.float(), F.pixel_unshuffle(pixels, 2)], 1))
-        mask, log_depth = F.pixel_shuffle(x, 2)[..., :height, :width].split(1, 1)
+        mask, log_depth = F.pixel_shuffle(self.last(x.float()), 2)[..., :height, :width].split(1, 1)
         return mask, log_depth.clamp(-5, 5).exp()
 
 
@@ -64,10 +62,11 @@ def convolutions(inputs, outputs):
 
 def loss_of(logits, depth, batch):
     """Cross entropy and overlap (Dice) of the mask, and the depth's mean absolute error in logarithms: of ratios, as delta1 counts them."""
-    mask, chance = batch["mask"], logits.sigmoid()
+    mask, chance = batch["mask"], logits.sigmoid() * batch["known"]
     dice = 1 - (2 * (chance * mask).sum() + 1) / (chance.sum() + mask.sum() + 1)  # 1: so that empty masks have one
-    error = (depth.log() - batch["depth"].clamp(min=0.01).log()).abs().mean()
-    return F.binary_cross_entropy_with_logits(logits, mask) + dice + error
+    error = (depth.log() - batch["depth"].clamp(min=0.01).log()).abs().mean((1, 2, 3), keepdim=True)
+    error = (error * batch["kept"]).sum() / batch["kept"].sum().clamp(min=1)
+    return F.binary_cross_entropy_with_logits(logits, mask, weight=batch["known"]) + dice + DEPTH_WEIGHT * error
 
 
 @torch.no_grad()
@@ -87,36 +86,37 @@ def evaluate(model, loader, normalise):
 def train(args):
     torch.manual_seed(args.seed)
     torch.set_num_threads(max(1, os.cpu_count() - args.workers))  # more than there are cores left would wait for each other
-    # Channels last, as batches come: a third quicker on processors.
     normalise = Normalise.of_set(args.set, depth="metres").to(args.device)
-    model = TwoHeads(normalise).to(args.device, memory_format=torch.channels_last)
-    paces = ((model.encoder, TRAINED_PACE), (model.up, 1), (model.last, 1))
-    groups = [{"params": list(part.parameters()), "peak": args.lr * pace} for part, pace in paces]
-    optimizer = torch.optim.AdamW(groups, lr=args.lr, weight_decay=1e-2)
-    # Pieces at the scale that validation has, in other colours, or the few backgrounds of a small set are learnt by heart.
-    cuts = JointTransform(args.size, crop="random", jitter=(0.3, 0.3, 0.3, 0.05), seed=args.seed)
+    model = TwoHeads().to(args.device, memory_format=torch.channels_last)  # as batches come: a third quicker on processors
+    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=1e-2)
     rows = open_rows(args.set, "train", args.streaming, shuffle_seed=args.seed if args.streaming else None)
-    loader = Loader(rows, args.batch_size, collate=Collate(cuts), num_workers=args.workers, seed=args.seed, drop_last=True)
-    whole = Collate(JointTransform.for_validation())
-    held_out = Loader(open_rows(args.set, "validation", args.streaming), args.batch_size, collate=whole, num_workers=args.workers)
+    words = {"batch_size": args.batch_size, "num_workers": args.workers}
+    loader = Loader(rows, collate=Collate(JointTransform(seed=args.seed)), seed=args.seed, drop_last=True, **words)
+    # Objects over each other's backgrounds: the few backgrounds of a small set would be learnt by heart.
+    paste = CopyPaste(normalise, others=4, size=args.size, seed=args.seed)
+    held_out = Loader(open_rows(args.set, "validation", args.streaming), **words)
     curve = restore(args.out, model, optimizer, loader) if args.resume else []
-    total = rows.info.splits["train"].num_examples // args.batch_size * args.epochs
-    with for_stream().task("training", total, done=total * len(curve) // args.epochs, unit="batches") as task:
+    an_epoch = rows.info.splits["train"].num_examples // args.batch_size
+    total = max(1, an_epoch * args.epochs)
+    with for_stream().task("training", total, done=an_epoch * len(curve), unit="batches") as task:
         for epoch in range(len(curve), args.epochs):
-            for group in optimizer.param_groups:  # half a cosine, from the peak to nothing
-                group["lr"] = group["peak"] * (1 + math.cos(math.pi * epoch / args.epochs)) / 2
-            model.train().encoder.eval()  # it keeps the means and deviations that it was trained with
+            model.train()
             losses = []
-            for batch in map(normalise, loader):
+            for batch in loader:
+                for group in optimizer.param_groups:  # half a cosine, from the peak to nothing
+                    group["lr"] = args.lr * (1 + math.cos(math.pi * (an_epoch * epoch + len(losses)) / total)) / 2
+                batch = paste(normalise(batch), epoch, len(losses))
                 loss = loss_of(*model(batch["image"]), batch)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
                 losses.append(loss.item())
-                task.update(total * epoch // args.epochs + len(losses))
+                task.update(an_epoch * epoch + len(losses))
             if not losses:
                 raise UsageError(f"{args.set} has fewer rows in train than a batch of {args.batch_size}")
-            curve.append({"loss": sum(losses) / len(losses), **evaluate(model, held_out, normalise)})
+            curve.append({"loss": sum(losses) / len(losses)})
+            if epoch + 1 in (*range(0, args.epochs, args.look_every), args.epochs):
+                curve[-1] |= evaluate(model, held_out, normalise)
             save(args.out, model, optimizer, loader, curve)
             print(f"epoch {epoch + 1:>3}: " + ", ".join(f"{k} {v:.4f}" for k, v in curve[-1].items()), flush=True)
     return curve
@@ -159,8 +159,9 @@ def draw(curve, path):
     from matplotlib.figure import Figure  # without pyplot no screen is needed
 
     left, right = (figure := Figure(figsize=(9, 3.2), dpi=100, layout="constrained")).subplots(1, 2)
-    for axes, name, title in ((left, "loss", "loss on train"), (right, "iou", "mask IoU"), (right, "delta1", "depth delta1")):
-        axes.plot(range(1, len(curve) + 1), [point[name] for point in curve], label=f"{title}: {curve[-1][name]:.2f}")
+    for number, (name, title) in enumerate({"loss": "loss on train", "iou": "mask IoU", "delta1": "depth delta1"}.items()):
+        points = [(epoch, point[name]) for epoch, point in enumerate(curve, 1) if name in point]
+        (right if number else left).plot(*zip(*points, strict=True), f"C{number}", label=f"{title}: {points[-1][1]:.2f}")
     left.set(xlabel="epoch", ylim=(0, None))
     right.set(xlabel="epoch", ylim=(0, 1), title="validation")
     figure.legend(loc="outside right upper")
@@ -173,17 +174,18 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("run"), help="folder for curve and checkpoint")
     parser.add_argument("--streaming", action="store_true", help="read rows as they come, without a download")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=32)
+    parser.add_argument("--batch-size", type=int, default=12)
     parser.add_argument("--size", type=int, default=128, help="side of the pieces to train on [pixels]")
-    parser.add_argument("--lr", type=float, default=2e-3, help="peak learning rate")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--lr", type=float, default=3e-3, help="peak learning rate")
+    parser.add_argument("--look-every", type=int, default=4, help="epochs between two looks at validation")
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     try:
-        if args.size < 32 or args.epochs < 1:
-            raise UsageError(f"--size {args.size}, --epochs {args.epochs}: expected at least 32 pixels and one epoch")
+        if args.size < 32 or min(args.epochs, args.look_every) < 1:
+            raise UsageError(f"--size {args.size}, --epochs {args.epochs}, --look-every {args.look_every}: expected at least 32, 1 and 1")
         curve = train(args)
     except FgbgDepthError as error:
         print(f"train_example: {error}", file=sys.stderr)

@@ -43,12 +43,14 @@ def result(folder):
 
 
 def test_it_learns_and_writes_its_files(run, tmp_path, capsys):
-    assert run("--out", tmp_path, "--epochs", 8) == 0
+    words = ("--epochs", 30, "--look-every", 12, "--batch-size", 4, "--size", small_sets.IMAGE_SIZE_PX, "--lr", 0.003)
+    assert run("--out", tmp_path, *words) == 0
     curve, tensors = result(tmp_path)
-    assert len(curve) == 8 and curve[-1]["loss"] < 0.8 * curve[0]["loss"]
-    assert all(0 <= point[name] <= 1 for point in curve for name in ("iou", "delta1"))
+    assert len(curve) == 30 and curve[-1]["loss"] < 0.7 * curve[0]["loss"]
+    looks = {number: point for number, point in enumerate(curve, 1) if "iou" in point}
+    assert list(looks) == [12, 24, 30] and all(0 <= point[name] <= 1 for point in looks.values() for name in ("iou", "delta1"))
     assert any(name.startswith("optimizer.") for name in tensors)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-0008.safetensors", "checkpoint.json", "curve.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-0030.safetensors", "checkpoint.json", "curve.png"]
     with Image.open(tmp_path / "curve.png") as picture:
         assert picture.size == (900, 320) and len(picture.convert("RGB").getcolors(1 << 20)) > 50
     printed = capsys.readouterr().out
@@ -95,8 +97,8 @@ def test_scores_of_known_maps():
 def test_wrong_use_is_told(run, tmp_path, capsys):
     for words, folder, message in (
         (("--resume",), None, "nothing to resume"),
-        (("--size", 8), None, "at least 32 pixels"),
-        (("--size", 96), None, "cut out less"),
+        (("--size", 8), None, "expected at least 32, 1 and 1"),
+        (("--size", 96), None, "can't be cut out"),
         (("--batch-size", 64), None, "fewer rows in train than a batch"),
         ((), "/nowhere/at/all", "neither a folder nor a repo id"),
         ((), small_sets.small_set("unscaled"), "metres were never known"),

@@ -17,6 +17,7 @@
 | `samples` | rows to samples |
 | `collate` | rows or samples to a batch of small integers |
 | `normalise` | a batch to floats; metres |
+| `paste` | objects of a batch over each other's backgrounds |
 | `load_rows` | a set's rows with their pictures undecoded |
 | `loader` | batches that can be gone on with exactly |
 
@@ -29,6 +30,7 @@ from fgbg_depth.errors import FgbgDepthError
 
 _MODULES = {
     "Collate": "collate",
+    "CopyPaste": "paste",
     "Decode": "samples",
     "Depth": "tensors",
     "JointTransform": "transform",
@@ -45,6 +47,7 @@ _INSTALL = 'pip install "fgbg-depth[training]"'
 
 __all__ = [
     "Collate",
+    "CopyPaste",
     "Decode",
     "Depth",
     "JointTransform",
