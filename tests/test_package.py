@@ -1,6 +1,7 @@
 """The package as a whole: its names, its layers, what importing it costs, and that nothing drifts."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ MAY_IMPORT = {
 }
 
 
+@functools.cache
 def modules():
     return sorted(PACKAGE.rglob("*.py"))
 
@@ -32,19 +34,21 @@ def module_name(path):
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+@functools.cache
 def imports(path):
     """Names of the modules that a file imports, at the top or inside functions; relative ones are resolved."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     package = path.relative_to(ROOT).with_suffix("").parts[:-1]
-    ours = {module_name(p) for p in modules()}
+    ours, found = {module_name(p) for p in modules()}, []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(package[: len(package) + 1 - node.level]) if node.level else ""
             base = ".".join(part for part in (base, node.module or "") if part)
             for alias in node.names:  # `from . import module` imports the module, not the package's names
-                yield f"{base}.{alias.name}" if f"{base}.{alias.name}" in ours else base
+                found.append(f"{base}.{alias.name}" if f"{base}.{alias.name}" in ours else base)
+    return tuple(found)
 
 
 def test_all_names_are_there():

@@ -147,6 +147,9 @@ def test_the_command(hub, tmp_path, repo_id, first, second):
     again = run_cli("publish", second, "--repo", repo_id, "--trust", "--quiet", env=env)
     assert again.stdout.strip() == f"{hub.endpoint}/datasets/{repo_id} holds all of this already, as v1.1.0; nothing was sent"
     assert again.stderr == ""
+    hub.repo(repo_id).write({"notes.txt": b"not ours"})
+    left = run_cli("publish", first, "--repo", repo_id, "--trust", "--quiet", "--plan", "--card", "local", "--version", "v3.0.0", env=env)
+    assert "leave   notes.txt: not ours" in left.stdout and ".gitattributes" not in plan.stdout + left.stdout
     assert accounts.OWNER_TOKEN not in plan.stdout + plan.stderr + done.stdout + done.stderr
     assert not any(accounts.OWNER_TOKEN.encode() in p.read_bytes() for p in second.rglob("*") if p.is_file())
 

@@ -200,6 +200,40 @@ def test_the_repository_is_deleted_meanwhile(hub, client, tmp_path, path):
     assert_same_as_folder(hub.repo(name), folder)
 
 
+def test_the_hub_says_how_long_to_wait_and_without_that_waits_grow(hub, client, base, struck):
+    mark = hub.log.mark()
+    hub.faults.add(faults.rate_limit(7), method="POST", path="/commit/", count=2)
+    assert [words.rpartition("trying again in ")[2] for words in struck()["said"]] == ["7 s", "7 s"]
+    check_after(hub, client, base, mark)
+    hub.faults.add(KINDS["503"](), method="POST", path="/commit/", count=5)
+    assert [words.rpartition("trying again in ")[2] for words in struck()["said"]] == ["1 s", "2 s", "4 s", "8 s", "16 s"]
+
+
+REFUSED = {
+    "409": lambda: faults.status(409, "Another commit operation is in progress for this repository."),
+    "412": lambda: faults.status(412, "A commit has happened since. Please refresh and try again."),
+    "413": lambda: faults.status(413, "request entity too large"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_every_request_that_writes_is_refused_once(hub, client, base, struck, kind):
+    """What isn't tried again ends the run with words of ours; main is whole, and the second run goes on."""
+    for number, (_, method, target, _) in enumerate(base[3]):
+        if method in ("GET", "HEAD"):
+            continue
+        mark = hub.log.mark()
+        rule = hub.faults.add(REFUSED[kind](), after=number)
+        done = struck(kind)
+        assert rule.fired == 1
+        if isinstance(done, ClientError):
+            assert done.kind in ("HubError", "ConflictError"), f"{method} {target}: {done}"
+            assert kind in done.text or "somebody else" in done.text, f"{method} {target}: {done}"
+        else:
+            assert done["version"] == "v1.1.0"
+        check_after(hub, client, base, mark)
+
+
 def test_no_answer_within_the_time_is_a_fault_like_any_other(hub, client, base, struck):
     hub.faults.add(faults.hang(LONG_S), method="POST", path="/commit/", count=None)
     mark = hub.log.mark()

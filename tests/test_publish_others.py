@@ -19,6 +19,8 @@ from publishing import (
     writes,
 )
 
+from fgbg_depth.hub.behind import batches_left_out
+
 HUB_OPTIONS = {"part_bytes": 60_000, "page_size": 7}
 CLIENT_OPTIONS = {"settings": publishing.SETTINGS}
 pytestmark = pytest.mark.usefixtures("hub_stays_sound", "hub_knows_every_path")
@@ -145,14 +147,53 @@ def test_two_publishers_at_once(hub, client, second_client, repo_id, first, seco
     repo = hub.repo(repo_id)
     assert_main_is_whole(repo)
     assert repo.tags.keys() == {"v1.0.0", won[0]["version"]} and repo.tags[won[0]["version"]] == repo.head()
-    # The other one goes on; nothing of either is lost.
-    loser = (second, first)[outcomes.index(lost[0])]
-    clients = (client, second_client)
-    done = clients[outcomes.index(lost[0])].run(publish_set, loser, repo_id)
-    assert done["changed"] and repo.tags[done["version"]] == repo.head()
-    assert "Words of the other one." in card_on_hub(repo)
-    if loser == second:
+    # Whoever sent words is told that rows came meanwhile, and whoever sent rows goes on; nothing of either is lost.
+    if lost[0] is outcomes[0]:
+        done = client.run(publish_set, second, repo_id)
+        assert done["changed"] and repo.tags[done["version"]] == repo.head()
+        assert "Words of the other one." in card_on_hub(repo)
         assert_same_as_folder(repo, second)
+    else:
+        assert "published v1.1.0 since, with 4 rows" in refused(second_client, first, repo_id).text
+        assert_same_as_folder(repo, second)
+
+
+def test_rows_of_others_never_go_away_unasked(hub, client, repo_id, first, second):
+    """Somebody appended and published; a folder that comes from the version before would take those rows out of main."""
+    client.run(publish_set, first, repo_id)
+    behind = copy_of(first, first.parent / "behind")
+    client.run(publish_set, second, repo_id)
+    add_words(behind, "Words.")
+    mark = hub.log.mark()
+    for plan in (True, False):
+        error = refused(client, behind, repo_id, plan=plan)
+        assert error.kind == "ConflictError"
+        for words in ("comes from v1.0.0", "published v1.1.0 since, with 4 rows", f"hf download {repo_id}", "--version v2.0.0"):
+            assert words in error.text
+    assert writes(hub, mark) == []
+    # Who adds to what is there goes on.
+    add_words(second, "More words.")
+    assert client.run(publish_set, second, repo_id)["version"] == "v1.1.1"
+    done = client.run(publish_set, behind, repo_id, version="v2.0.0", card="local")
+    assert done["version"] == "v2.0.0" and "data/train/b001-00000.parquet" in done["drop"]
+    # A rollback takes nothing away that a folder of the versions before would miss.
+    assert client.run(publish_set, second, repo_id)["version"] == "v2.1.0"
+
+
+@pytest.mark.parametrize(
+    ("main", "new", "expected"),
+    [
+        ({"0": "a"}, {"0": "a"}, []),
+        ({"0": "a", "1": "b"}, {"0": "a", "1": "b"}, []),  # the same pictures, perhaps with other depth
+        ({"0": "a", "1": "b"}, {"0": "a"}, [1]),
+        ({"0": "a", "1": "b"}, {"0": "a", "1": "c"}, [1]),  # both appended
+        ({"0": "a", "1": "b", "10": "d", "2": "c"}, {"0": "a"}, [1, 2, 10]),
+        ({"0": "x"}, {"0": "a"}, [0]),
+        ({}, {"0": "a"}, []),
+    ],
+)
+def test_batches_that_came_meanwhile(main, new, expected):
+    assert batches_left_out({"asset_lists": {"0": "a"}}, {"asset_lists": main}, {"asset_lists": new}) == expected
 
 
 def test_two_publishers_of_the_same_set_at_once(hub, client, second_client, repo_id, first, second):

@@ -9,6 +9,7 @@ from ..progress import Quiet, for_stream, size
 from . import hub_flags
 
 FILES_SHOWN = 20  # all are in --json
+MADE_BY_THE_HUB = ".gitattributes"  # every repository has one
 
 
 def add_arguments(parser):
@@ -76,8 +77,9 @@ def _print_plan(args, release, url, exists, notes):
     _print_files("change", d.change, release)
     _print_files("drop", d.drop, None)
     print(f"  keep    {len(d.keep):,} files as they are")
-    if d.strange:
-        print(f"  leave   {len(d.strange):,} files that aren't ours, such as {d.strange[0]}")
+    if others := [path for path in d.strange if path != MADE_BY_THE_HUB]:
+        more = f" and {len(others) - 1:,} more" if len(others) > 1 else ""
+        print(f"  leave   {others[0]}{more}: not ours")
     print(f"at most {size(release.bytes_to_send)} would be sent; nothing was sent now")
 
 

@@ -7,6 +7,7 @@ from ..card.facts import read_facts
 from ..card.write import CARD_NAME, render_card
 from ..errors import HubError, UsageError
 from ..manifest import MANIFEST_NAME
+from .behind import refuse_behind
 from .card_hub import MERGE, compose, edited_parts, merge_cards, split_card
 from .changelog import Entry, entries_of, sentence, with_entries
 from .contents import from_bytes
@@ -90,13 +91,15 @@ def plan_release(folder, manifest, files, remote, snapshot, wish):
 
     Raises:
         UsageError: the version asked for isn't possible.
+        ConflictError: rows that others published since would go away.
         CardConflictError: the card can't be merged.
         HubError: files in the repository would spoil the set.
     """
     _refuse_scripts(remote, snapshot)
     old_manifest, old_card = _last_version(remote, snapshot)
     known = _known_paths(remote, snapshot, old_manifest)
-    card, entries, notes = _merged_card(folder, files, remote, snapshot, wish)
+    ours = files[CARD_NAME].source.read_text(encoding="utf-8-sig")
+    card, entries, notes = _merged_card(folder, ours, remote, snapshot, wish)
     files = {**files, CARD_NAME: from_bytes(CARD_NAME, card.encode())}
     difference = compare(files, snapshot.files, known)
     _refuse_mixture(remote, difference)
@@ -106,6 +109,7 @@ def plan_release(folder, manifest, files, remote, snapshot, wish):
         return Release(difference, files, None, None, snapshot.latest, snapshot.head, tuple(notes))
     level, reason = _level(manifest, card, old_manifest, old_card)
     decision = decide_version(snapshot.latest, level, reason, wish.version)
+    refuse_behind(split_card(ours)[1], manifest, decision, remote, snapshot, wish.version)
     entry = Entry(str(decision.version), wish.day(), sentence(decision.reason, wish.message))
     metadata, body = split_card(card)
     text = compose(metadata, with_entries(body, [entry, *entries], remote.repo_id), card)
@@ -204,9 +208,8 @@ def _level(manifest, card, old_manifest, old_card):
     return level_of_change(old_manifest, manifest, features_of(split_card(old_card)[0]), features_of(split_card(card)[0]))
 
 
-def _merged_card(folder, files, remote, snapshot, wish):
+def _merged_card(folder, ours, remote, snapshot, wish):
     """(card text with the list of versions of the repository, its entries, notes)."""
-    ours = files[CARD_NAME].source.read_text(encoding="utf-8-sig")
     theirs = remote.card(snapshot.head) if CARD_NAME in snapshot.files else ""
     metadata, body = split_card(ours)
     # Somebody may have taken the list out of the card on main: the last version still has it.

@@ -29,7 +29,7 @@ The modules, each importing only from those before it:
 
 As strict as the Hub: a stale parent is 412, a second commit at the same time or an existing tag 409, bad YAML 400, an object whose
 hash or size isn't the announced one 400, a commit of an object that never came 400, a write without the right to it 401 or 403.
-Not there: xet, git itself, spaces, redirects from old names of a repo, copies between repos.
+Not there: downloads by xet, git itself, spaces, redirects from old names of a repo, copies between repos.
 """
 
 from .client import ClientError, RealClient

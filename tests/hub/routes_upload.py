@@ -3,7 +3,7 @@
 import hashlib
 import math
 
-from . import accounts, commits
+from . import accounts, commits, xet
 from .cards import check_card
 from .patterns import is_ignored
 from .pulls import open_discussion
@@ -160,7 +160,7 @@ def _commit(hub, request, plan):
         head = repo.resolve(plan.parent) if plan.parent else head
     elif plan.parent is not None and not (len(plan.parent) >= 5 and head.startswith(plan.parent)):
         raise HubError(412, "A commit has happened since. Please refresh and try again.")
-    files = commits.apply(plan, repo.files(head), repo.store_regular, repo.large_file)
+    files = commits.apply(plan, repo.files(head), repo.store_regular, lambda oid: xet.take(hub, repo, oid))
     _check_readme(repo, files, repo.files(head))
     answer = {"success": True, "hookOutput": ""}
     if request.flag("create_pr"):

@@ -5,7 +5,7 @@ import secrets
 import threading
 from dataclasses import dataclass
 
-from . import accounts, cdn, checks, routes_discussions, routes_files, routes_refs, routes_repos, routes_upload
+from . import accounts, cdn, checks, routes_discussions, routes_files, routes_refs, routes_repos, routes_upload, xet
 from .faults import Faults
 from .listener import Listener
 from .log import Log
@@ -27,6 +27,7 @@ class Options:
     commit_limit_files: int = 25_000  # large files in one commit
     url_lifetime_s: float = 3600.0  # of signed URLs
     delay_s: float = 0.0  # before every answer, on both ports
+    xet: bool = False  # take large files by Xet, too; see `xet`
     bytes_per_s: float | None = None  # each way, shared by all connections of both ports; None: no limit
 
 
@@ -58,7 +59,7 @@ class HubServer:
         self.uplink, self.downlink = Link(self.options.bytes_per_s), Link(self.options.bytes_per_s)
         self._uploads, self._lock = 0, threading.Lock()
         self._routers = {"hub": Router(), "cdn": cdn.router}
-        for module in (routes_repos, routes_refs, routes_files, routes_upload, routes_discussions):
+        for module in (routes_repos, routes_refs, routes_files, routes_upload, routes_discussions, xet):
             self._routers["hub"].include(module.router)
         self._hub, self._cdn = Listener("hub", port, self), Listener("cdn", cdn_port, self)
         self.endpoint, self.cdn_endpoint = self._hub.url, self._cdn.url
@@ -163,7 +164,7 @@ class HubServer:
             "HF_TOKEN": token or "",
             "HF_HUB_OFFLINE": "0",
             "HF_DATASETS_OFFLINE": "0",
-            "HF_HUB_DISABLE_XET": "1",  # xet is a protocol of its own and has no way back to this one
+            "HF_HUB_DISABLE_XET": "0" if self.options.xet else "1",  # it is a protocol of its own and has no way back to this one
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             "NO_PROXY": "127.0.0.1,localhost",
