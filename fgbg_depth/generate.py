@@ -28,19 +28,27 @@ from .workers import Task
 CANVASES_NAME = "canvases"  # the scratch file of all backgrounds, only ever there under its temporary name
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a run did: rows of the set, rows made now, data files, bytes, seconds, notes for the user.
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What every run tells.
 
-    `rows_left_out` are keys of rows that the set lacks, as the network gave no depth for them that can be stored; `depth_busy` is the
-    share of the time of making rows in which the network ran, the mean over all workers, None where it had nothing to do.
+    Attributes:
+        folder: of the set.
+        rows, shards: of the set, or of the part that was made; how many there are now.
+        rows_made: how many of the rows were made now.
+        seconds: of the run.
+        left_out: cells whose background and foreground belong to different splits.
+        skipped: (file, reason) of pictures that weren't taken.
+        notes: for the user.
+        depth: DepthEstimator.describe(), or None without depth.
+        rows_left_out: keys of the rows that are lacking, as the network gave no depth for them that can be stored.
+        depth_busy: share of the time of making rows in which the network ran, the mean over all workers; None where it had nothing to do.
     """
 
     folder: Path
     rows: int
     rows_made: int
     shards: int
-    data_bytes: int
     seconds: float
     left_out: int
     skipped: tuple
@@ -48,6 +56,13 @@ class Result:
     depth: dict | None
     rows_left_out: tuple = ()
     depth_busy: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result(Told):
+    """What a run did that finished a set; `data_bytes` are those of all its files."""
+
+    data_bytes: int
 
 
 def generate(folder, recipe, options, progress=None):
@@ -98,19 +113,26 @@ def result_of(prepared, made, manifest, started):
     """
     data = [facts for facts in manifest["files"].values() if facts.get("config") == "default"]
     return Result(
-        prepared.folder,
-        sum(facts["rows"] for facts in data),
-        made.rows,
-        len(data),
-        sum(facts["bytes"] for facts in manifest["files"].values()),
-        time.monotonic() - started,
-        sum(prepared.plan.left_out.values()),
-        prepared.work.skipped,
-        prepared.work.notes,
-        prepared.depth,
-        left_out_keys(prepared.folder, manifest),
-        made.depth_busy,
+        rows=sum(facts["rows"] for facts in data),
+        shards=len(data),
+        data_bytes=sum(facts["bytes"] for facts in manifest["files"].values()),
+        rows_left_out=left_out_keys(prepared.folder, manifest),
+        **told_by(prepared, made, started),
     )
+
+
+def told_by(prepared, made, started):
+    """What is told alike of a whole run and of one part, as arguments of Told; see `result_of`."""
+    return {
+        "folder": prepared.folder,
+        "rows_made": made.rows,
+        "seconds": time.monotonic() - started,
+        "left_out": sum(prepared.plan.left_out.values()),
+        "skipped": prepared.work.skipped,
+        "notes": prepared.work.notes,
+        "depth": prepared.depth,
+        "depth_busy": made.depth_busy,
+    }
 
 
 def write_asset_tables(prepared):

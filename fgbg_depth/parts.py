@@ -7,7 +7,6 @@ them. The folder is then that of a plain run, byte for byte.
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from . import batches
 from .asset_tables import KINDS, table_path
@@ -15,7 +14,7 @@ from .errors import DataError, FolderError
 from .files import locked, storage_errors, swept
 from .finish import finish_set, strange_tables
 from .folders import as_folder
-from .generate import CANVASES_NAME, check_workers, job_of, make_shards, place_of, result_of, write_asset_tables
+from .generate import CANVASES_NAME, Told, check_workers, job_of, make_shards, place_of, result_of, told_by, write_asset_tables
 from .missing import split_shards
 from .partition import locked_part, parts_begun, tables_alone
 from .plan import FIRST_BATCH
@@ -29,32 +28,17 @@ from .verify.findings import Findings
 NAMES_SHOWN = 5
 
 
-@dataclass(frozen=True)
-class PartResult:
+@dataclass(frozen=True, kw_only=True)
+class PartResult(Told):
     """What a run of one part did.
 
     Attributes:
-        folder: of the set.
         part: partition.Part.
-        rows, rows_made, shards: of the part; how many rows were made now.
         missing: shards of other parts that weren't there at the end.
-        seconds: of the run.
-        left_out, skipped, notes, depth, rows_left_out, depth_busy: as in generate.Result.
     """
 
-    folder: Path
     part: object
-    rows: int
-    rows_made: int
-    shards: int
     missing: int
-    seconds: float
-    left_out: int
-    skipped: tuple
-    notes: tuple
-    depth: dict | None
-    rows_left_out: tuple = ()
-    depth_busy: float | None = None
 
 
 def generate_part(folder, recipe, options, part, progress=None):
@@ -87,19 +71,12 @@ def generate_part(folder, recipe, options, part, progress=None):
         left_out = tuple(key for shard in shards for key in read_footer(folder / shard.name).left_out)
         missing = sum(not (folder / shard.name).is_file() for shard in prepared.plan.shards())
     return PartResult(
-        folder,
-        part,
-        sum(map(len, shards)) - len(left_out),
-        made.rows,
-        len(shards),
-        missing,
-        time.monotonic() - started,
-        sum(prepared.plan.left_out.values()),
-        prepared.work.skipped,
-        prepared.work.notes,
-        prepared.depth,
-        left_out,
-        made.depth_busy,
+        part=part,
+        missing=missing,
+        rows=sum(map(len, shards)) - len(left_out),
+        shards=len(shards),
+        rows_left_out=left_out,
+        **told_by(prepared, made, started),
     )
 
 

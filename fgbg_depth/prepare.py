@@ -38,7 +38,7 @@ class Options:
         device: torch device of the depth model.
         on_bad_depth: what is done about rows whose depth can't be stored: "fail" ends the run, "skip" leaves them out.
         on_depth: function (DepthEstimator.describe()), called when the depth model is loaded, before the first row is made.
-        executor: ray_executor.RayExecutor that is connected, or None to do the work on this machine. It knows
+        executor: ray_cluster.executor.RayExecutor that is connected, or None to do the work on this machine. It knows
             how many workers there are; `num_workers` doesn't count then.
     """
 

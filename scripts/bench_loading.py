@@ -19,11 +19,11 @@ SCRIPTS = Path(__file__).resolve().parent
 ROOT = SCRIPTS.parent
 
 from bench_generate import processor_name  # noqa: E402
-from bench_streaming import PEERS_PYTHON, versions  # noqa: E402
-from loading_bench.layouts import data_files, ensure_layout, facts, run, state_folder  # noqa: E402
+from bench_rows.kept import data_files, make_set  # noqa: E402
+from bench_rows.process import add_flags, run, usable_ways, versions  # noqa: E402
+from loading_bench.layouts import ensure_layout, facts, state_folder  # noqa: E402
 from loading_bench.report import check_same_rows, markdown, medians, ratio  # noqa: E402
 from loading_bench.ways import WAYS  # noqa: E402
-from streaming_bench.layouts import make_set  # noqa: E402
 
 from fgbg_depth.errors import FgbgDepthError  # noqa: E402
 from fgbg_depth.produce import usable_cores  # noqa: E402
@@ -38,10 +38,7 @@ def bench(args, say):
     """Measure; returns the report as a dict."""
     state = state_folder(args.work, args.rows, args.set)
     folder = args.set or make_set(state / "set", args.rows)
-    left_out = {}
-    if not args.peers_python.is_file():
-        left_out["peers"] = f"no interpreter at {args.peers_python}; `make bench-env` makes their environment"
-    ways = [WAYS[name] for name in args.ways if not (WAYS[name].peer and left_out)]
+    ways, left_out = usable_ways([WAYS[name] for name in args.ways], args.peers_python)
     layouts = {"ours": facts(folder, data_files(folder))}
     for layout in dict.fromkeys(way.layout for way in ways if way.peer):
         say(f"layout {layout}")
@@ -75,14 +72,9 @@ def bench(args, say):
 
 def main():
     parser = argparse.ArgumentParser(description="Samples per second into a DataLoader, from the local disk, in several formats.")
-    parser.add_argument("--set", type=Path, metavar="DIR", help="a finished set with depth, of which train is used (default: one is made)")
-    parser.add_argument("--rows", type=int, default=ROWS, help="at least so many, of the set that is made")
-    parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "bench_loading", help="keeps the set and the layouts")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="beside one that warms up and measures memory")
-    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS), metavar="WAY", help=f"of {', '.join(WAYS)}")
+    work = ROOT / ".cache" / "bench_loading"
+    add_flags(parser, WAYS, ROWS, work, ROUNDS, "beside one that warms up and measures memory")
     parser.add_argument("--decoder", choices=("opencv", "pillow"), default="opencv", help="what the peers decode with")
-    parser.add_argument("--peers-python", type=Path, default=PEERS_PYTHON, help="interpreter of the peers' environment")
-    parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     try:
         report = bench(args, lambda line: print(line, file=sys.stderr, flush=True))

@@ -13,7 +13,6 @@ import argparse
 import json
 import platform
 import statistics
-import subprocess
 import sys
 from pathlib import Path
 
@@ -22,8 +21,10 @@ ROOT = SCRIPTS.parent
 sys.path[:0] = [str(ROOT / "tests")]  # the local Hub
 
 from bench_generate import processor_name  # noqa: E402
+from bench_rows.kept import make_set  # noqa: E402
+from bench_rows.process import add_flags, usable_ways, versions  # noqa: E402
 from hub import HubServer  # noqa: E402
-from streaming_bench.layouts import Layouts, make_set, scalar_columns, state_folder  # noqa: E402
+from streaming_bench.layouts import Layouts, scalar_columns, state_folder  # noqa: E402
 from streaming_bench.measure import download_s, rounds  # noqa: E402
 from streaming_bench.report import aims, markdown, medians  # noqa: E402
 from streaming_bench.ways import MEASURES, WAYS  # noqa: E402
@@ -34,28 +35,15 @@ from fgbg_depth.produce import usable_cores  # noqa: E402
 ROWS = 4320  # 15 placements of every cell of the sample pictures
 ROUNDS = 2  # about eight minutes on an idle machine of two cores
 DELAY_MS, BYTES_PER_S = 50.0, 20e6
-PEERS_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
-VERSIONS = (
-    "import importlib.metadata as m, json, sys; "
-    "print(json.dumps({n: m.version(n) for n in sys.argv[1:] if any(d.name.lower() == n for d in m.distributions())}))"
-)
 OWN_LIBRARIES = ("datasets", "huggingface_hub", "pyarrow", "pillow", "fsspec", "torch")
 PEER_LIBRARIES = ("webdataset", "mosaicml-streaming", "litdata", "polars", "huggingface_hub", "pillow", "torch")
-
-
-def versions(python, names):
-    """{library: version} of an environment."""
-    return json.loads(subprocess.run([str(python), "-c", VERSIONS, *names], capture_output=True, text=True, check=True).stdout)
 
 
 def bench(args, say):
     """Measure; returns the report as a dict."""
     state = state_folder(args.work, args.rows, args.set)
     folder = args.set or make_set(state / "set", args.rows)
-    left_out = {}
-    if not args.peers_python.is_file():
-        left_out["peers"] = f"no interpreter at {args.peers_python}; `make bench-env` makes their environment"
-    ways = [WAYS[name] for name in args.ways if not (WAYS[name].peer and left_out)]
+    ways, left_out = usable_ways([WAYS[name] for name in args.ways], args.peers_python)
     with HubServer(state / "hub") as hub:
         layouts = Layouts(folder, state, hub, str(args.peers_python))
         facts = {way.layout: layouts.facts(way.layout) for way in ways}
@@ -85,16 +73,10 @@ def bench(args, say):
 
 def main():
     parser = argparse.ArgumentParser(description="Bytes, requests, seconds and memory of streaming a set, in several layouts.")
-    parser.add_argument("--set", type=Path, metavar="DIR", help="a finished set with depth, of which train is used (default: one is made)")
-    parser.add_argument("--rows", type=int, default=ROWS, help="at least so many, of the set that is made")
-    parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "bench_streaming", help="keeps the set and the layouts")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS), metavar="WAY", help=f"of {', '.join(WAYS)}")
+    add_flags(parser, WAYS, ROWS, ROOT / ".cache" / "bench_streaming", ROUNDS)
     parser.add_argument("--measures", nargs="+", choices=MEASURES, default=list(MEASURES), metavar="WHAT", help=f"of {', '.join(MEASURES)}")
     parser.add_argument("--delay-ms", type=float, default=DELAY_MS, help="before every answer")
     parser.add_argument("--bytes-per-s", type=float, default=BYTES_PER_S, help="of the whole link")
-    parser.add_argument("--peers-python", type=Path, default=PEERS_PYTHON, help="interpreter of the peers' environment")
-    parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     try:
         report = bench(args, lambda line: print(line, file=sys.stderr, flush=True))

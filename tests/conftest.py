@@ -1,8 +1,10 @@
 """What all tests share: where the pictures are, no network, the command line as a user runs it, and the rule on skips."""
 
 import atexit
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +19,9 @@ os.environ.update(HF_HOME=_hub_home, HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETR
 os.environ["XDG_CACHE_HOME"] = _hub_home  # where densedepth-nyu is looked for
 os.environ.pop("FGBG_DEPTH_WEIGHTS", None)
 
+# A shell that starts this in the background has it ignore Ctrl-C, and so all that it starts: runs that tests stop wouldn't hear it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "fgbg_depth" / "samples"
 # Pictures, rooms and reference weights that are too large for the repository.
@@ -24,7 +29,7 @@ SHARED = Path(os.environ.get("FGBG_DEPTH_SHARED") or ROOT.parent / "shared")
 
 # Helpers tell what an assertion compared, as tests do; fixtures that several files share have modules of their own.
 pytest.register_assert_rewrite("card_texts", "densedepth.command", "exact_pixels", "old_datasets", "publishing", "real_runs", "verify_sets")
-pytest_plugins = ("hub_fixtures", "set_fixtures")
+pytest_plugins = ("fetch_fixtures", "hub_fixtures", "s3_fixtures", "set_fixtures")
 
 
 def run_cli(*words, check=True, **options):
@@ -45,6 +50,27 @@ def pytest_sessionfinish(session):
 def pytest_terminal_summary(terminalreporter):
     if terminalreporter.stats.get("skipped"):
         terminalreporter.write_line("skipped tests count as failed: CI has to run every one", red=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_waste():
+    """What takes time and shows nothing, in this process: a disk is waited for, though no power fails; a plot is drawn again, though the
+    statistics are the same. (That they give the same bytes is shown in `test_plots`, by `plots.draw_plots` itself.)
+    """
+    from fgbg_depth.sheets import plots, write
+
+    drawn = {}
+
+    def draw_once(stats, max_bytes):
+        key = json.dumps([stats, max_bytes])
+        if key not in drawn:
+            drawn[key] = plots.draw_plots(stats, max_bytes)
+        return drawn[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        patch.setattr(write, "draw_plots", draw_once)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,19 @@ from pathlib import Path
 
 from fgbg_depth.errors import PlanError, WeightsError
 
+WAIT_S = 60  # for other workers, which take a second or two to start on an idle machine
+
 
 @dataclass(frozen=True)
 class Squares:
-    """Squares numbers. The first `deaths` workers that come to 13 are killed; `folder` is where all leave their marks."""
+    """Squares numbers, as soon as `together` workers are there. The first `deaths` workers that come to 13 are killed.
+
+    `folder` is where all leave their marks.
+    """
 
     folder: Path
     deaths: int = 0
-    hold_s: float = 0
+    together: int = 1
 
     def open(self):
         (self.folder / f"worker-{os.getpid()}").touch()
@@ -23,7 +28,9 @@ class Squares:
 
     def _square(self, number, say):
         say(1)
-        time.sleep(self.hold_s)
+        until = time.monotonic() + WAIT_S
+        while len(list(self.folder.glob("worker-*"))) < self.together and time.monotonic() < until:
+            time.sleep(0.05)
         if number == 13 and len(list(self.folder.glob("death-*"))) < self.deaths:
             (self.folder / f"death-{os.getpid()}").touch()
             time.sleep(1.5)  # until what was said has been heard

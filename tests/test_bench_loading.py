@@ -12,7 +12,9 @@ from conftest import ROOT
 
 sys.path[:0] = [str(ROOT / "scripts")]
 
-from loading_bench import layouts, memory, pack, read, readers, report  # noqa: E402
+from bench_rows.kept import data_files  # noqa: E402
+from bench_rows.pack import pack  # noqa: E402
+from loading_bench import layouts, memory, read, readers, report  # noqa: E402
 from loading_bench.ways import BATCH_ROWS, WAYS  # noqa: E402
 
 from fgbg_depth.generate import generate  # noqa: E402
@@ -47,7 +49,7 @@ def test_every_way_reads_the_same_rows(found):
 def test_other_ways_read_them_too(found, name, tmp_path, caches):
     folder = found["layouts"]["ours"]["folder"]
     if name == "folder":
-        pack.main("folder", tmp_path, *layouts.data_files(folder))
+        pack("folder", tmp_path, data_files(folder), layouts.SCALARS)
         folder = tmp_path
     tally = {"rows": 0, "keys": 0, "pixels": 0}
     for batch in getattr(readers, WAYS[name].reader)(folder, "pillow").loader():

@@ -25,7 +25,7 @@ from fgbg_depth.errors import StorageError, WeightsError
 
 RELATIVE_TOLERANCE = 5e-5  # ten times the float noise between machines, a tenth of the smallest real mistake
 NUM_VALUES = 42_816_089
-PHOTOS = ("1_image.png", "11_image.png", "119_image.png", "377_image.png")
+FIRST_PHOTO, OTHER_PHOTO = "1_image.png", "377_image.png"  # of the four in the golden set
 
 # Keras layer -> module of ours whose output it is.
 TAPS = {
@@ -98,34 +98,9 @@ def relative_error(found, expected):
     return float(np.max(np.abs(found / expected - 1)))
 
 
-@pytest.mark.parametrize("name", ["rand224", "rand256x320"])
-def test_raw_output_of_random_pictures(nyu, name):
-    image, expected = reference.golden_random()[name]
-    raw = run_raw(nyu, image)
-    assert raw.shape == expected.shape
-    assert relative_error(raw, expected) < RELATIVE_TOLERANCE
-
-
-@pytest.mark.parametrize("name", PHOTOS)
-def test_raw_output_and_gray_levels_of_photographs(nyu, golden, name):
-    raw = run_raw(nyu, golden[f"input/224/{name}"])
-    assert relative_error(raw, golden[f"raw/224/{name}"]) < RELATIVE_TOLERANCE
-    # As the original set stored it: metres, stretched to the map's own range, rounded half to even.
-    metres = raw_to_metres(raw)
-    stretched = (metres - metres.min()) / (metres - metres.min()).max()
-    levels = np.rint(stretched * np.float32(255)).astype(int)
-    off = np.abs(levels - golden[f"gray8/224/{name}"])
-    assert off.max() <= 1
-    assert np.mean(off > 0) < 0.002
-
-
-def test_raw_output_at_the_trained_size(nyu, golden):
-    raw = run_raw(nyu, golden["input/480/1_image.png"])
-    assert raw.shape == (240, 320)
-    assert relative_error(raw, golden["raw/480/1_image.png"]) < RELATIVE_TOLERANCE
-
-
-def test_inner_tensors(nyu, golden):
+@pytest.fixture(scope="module")
+def first_photo(nyu, golden):
+    """(raw output, {name of a golden tensor: ours}) of the first photograph."""
     names = {name.split("/", 1)[1].rsplit("/", 1)[0] for name in golden if name.startswith("tap/")}
     assert names <= set(TAPS) | set(TAPS_AT_INPUT)
     found = {}
@@ -142,12 +117,44 @@ def test_inner_tensors(nyu, golden):
         for name, module in TAPS_AT_INPUT.items()
     ]
     try:
-        run_raw(nyu, golden["input/224/1_image.png"])
+        raw = run_raw(nyu, golden[f"input/224/{FIRST_PHOTO}"])
     finally:
         for hook in hooks:
             hook.remove()
-    for name in sorted(names):
-        tensor = found[name][0].permute(1, 2, 0).numpy()
+    assert set(found) >= names
+    return raw, {name: found[name] for name in sorted(names)}
+
+
+def test_raw_output_of_a_random_picture(nyu):
+    image, expected = reference.golden_random()["rand256x320"]
+    raw = run_raw(nyu, image)
+    assert raw.shape == expected.shape
+    assert relative_error(raw, expected) < RELATIVE_TOLERANCE
+
+
+@pytest.mark.parametrize("name", [FIRST_PHOTO, OTHER_PHOTO])
+def test_raw_output_and_gray_levels_of_photographs(nyu, golden, first_photo, name):
+    raw = first_photo[0] if name == FIRST_PHOTO else run_raw(nyu, golden[f"input/224/{name}"])
+    assert relative_error(raw, golden[f"raw/224/{name}"]) < RELATIVE_TOLERANCE
+    # As the original set stored it: metres, stretched to the map's own range, rounded half to even.
+    metres = raw_to_metres(raw)
+    stretched = (metres - metres.min()) / (metres - metres.min()).max()
+    levels = np.rint(stretched * np.float32(255)).astype(int)
+    off = np.abs(levels - golden[f"gray8/224/{name}"])
+    assert off.max() <= 1
+    assert np.mean(off > 0) < 0.002
+
+
+def test_raw_output_at_the_trained_size(nyu, golden):
+    raw = run_raw(nyu, golden["input/480/1_image.png"])
+    assert raw.shape == (240, 320)
+    assert relative_error(raw, golden["raw/480/1_image.png"]) < RELATIVE_TOLERANCE
+
+
+def test_inner_tensors(golden, first_photo):
+    assert len(first_photo[1]) > 20
+    for name, found in first_photo[1].items():
+        tensor = found[0].permute(1, 2, 0).numpy()
         assert tensor.shape == tuple(golden[f"tap/{name}/shape"]), name
         _, std = golden[f"tap/{name}/mean_std"]
         values = tensor[tuple(golden[f"tap/{name}/index_hwc"].T)]
@@ -155,26 +162,25 @@ def test_inner_tensors(nyu, golden):
         assert np.max(np.abs(values - golden[f"tap/{name}/value"])) < RELATIVE_TOLERANCE * std, name
 
 
-def test_variant_with_activation_after_conv_a(nyu_h5, work, golden):
-    source = work / "leaky.h5"
-    shutil.copyfile(nyu_h5, source)
-    with h5py.File(source, "r+") as file:  # the same tensors, used otherwise
-        file.attrs["model_config"] = json.dumps(reference.model_config("convA_leaky"))
-    report = convert_weights(source, work / "leaky")
-    source.unlink()
-    assert report["settings"]["activation_after_conv_a"] is True
-    assert report["variant"] == "nyu with activation_after_conv_a True"
-    model = load_pretrained(work / "leaky", model_class=DenseDepthForDepthEstimation)
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ({"activation_after_conv_a": True}, "variant/convA_leaky/224/1_image.png"),
+        ({"upsampling": "half_pixel"}, "variant/half_pixel/224/1_image.png"),
+    ],
+    ids=["convA_leaky", "half_pixel"],
+)
+def test_variants(nyu_folder, work, golden, setting, expected):
+    """The same tensors, used otherwise. How a file gets such settings: `test_variant_of_todays_code` and `test_convert_graph`."""
+    folder = work / next(iter(setting))
+    folder.mkdir()
+    config = json.loads((nyu_folder / "config.json").read_text())
+    assert config[next(iter(setting))] not in setting.values()
+    (folder / "config.json").write_text(json.dumps({**config, **setting}))
+    os.link(nyu_folder / "model.safetensors", folder / "model.safetensors")
+    model = load_pretrained(folder, model_class=DenseDepthForDepthEstimation)
     raw = run_raw(model, golden["input/224/1_image.png"])
-    assert relative_error(raw, golden["variant/convA_leaky/224/1_image.png"]) < RELATIVE_TOLERANCE
-
-
-def test_variant_half_pixel(nyu_h5, work, golden):
-    report = convert_weights(nyu_h5, work / "half_pixel", "--upsampling", "half_pixel")
-    assert report["variant"] == "nyu with upsampling half_pixel"
-    model = load_pretrained(work / "half_pixel", model_class=DenseDepthForDepthEstimation)
-    raw = run_raw(model, golden["input/224/1_image.png"])
-    assert relative_error(raw, golden["variant/half_pixel/224/1_image.png"]) < RELATIVE_TOLERANCE
+    assert relative_error(raw, golden[expected]) < RELATIVE_TOLERANCE
 
 
 def test_variant_of_todays_code(work, golden):
@@ -190,6 +196,8 @@ def test_variant_of_todays_code(work, golden):
     source.unlink()
     assert report["num_values"] == 21_523_805
     assert report["settings"]["decoder_width"] == 832
+    words = ("decoder_width 832", "activation_after_conv_a True", "upsampling half_pixel")
+    assert report["variant"].startswith("nyu with ") and all(word in report["variant"] for word in words)
     model = load_pretrained(work / "head", model_class=DenseDepthForDepthEstimation)
     raw = run_raw(model, golden["input/224/1_image.png"])
     expected = golden["variant/head_halfwidth_leaky_halfpixel/224/1_image.png"]
@@ -273,6 +281,7 @@ def test_keras_file_in_the_cache_is_converted_once(nyu_h5, nyu_folder, tmp_path,
     cache = tmp_path / "fgbg_depth"
     cache.mkdir()
     (cache / "nyu.h5").symlink_to(nyu_h5)
+    monkeypatch.setattr("fgbg_depth.depth.load._start_engine", lambda *_: 1)  # what is loaded runs in other tests
     first = load_depth_estimator("densedepth-nyu")
     assert first.input_size == (480, 640)
     (converted,) = (cache / "converted").iterdir()

@@ -17,16 +17,17 @@ import pytest
 import ray_tasks
 from kill_runs import wait_for
 from real_runs import RECIPE, call_good, end_of, environment, generate, identities, refused, start, temporary_files, tree
-from s3_server import Bucket, Server
 
-from fgbg_depth import missing, ray_actor, ray_crew
+from fgbg_depth import missing
 from fgbg_depth.config import Recipe
 from fgbg_depth.errors import DepthModelError, FgbgDepthError, FolderError, PlanError, StorageError, UsageError, WeightsError
 from fgbg_depth.generate import generate as generate_set
 from fgbg_depth.plan import ShardPlan
 from fgbg_depth.prepare import Options
 from fgbg_depth.progress import Quiet, Task
-from fgbg_depth.ray_executor import RayExecutor
+from fgbg_depth.ray_cluster import actor as ray_actor
+from fgbg_depth.ray_cluster import crew as ray_crew
+from fgbg_depth.ray_cluster.executor import RayExecutor
 
 OBJECT_STORE_BYTES = 80 << 20
 LONG_STOP_S = 30  # on an idle machine two
@@ -34,17 +35,7 @@ TESTS = str(Path(__file__).parent)
 
 
 @pytest.fixture(scope="module")
-def bucket():
-    server = Server()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in server.environment.items():
-            patch.setenv(name, value)
-        yield Bucket(server, "sets")
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def cluster(bucket):
+def cluster(s3_bucket):
     """Address of a cluster of two nodes, which find the bucket; this process isn't connected."""
     short = tempfile.TemporaryDirectory(prefix="fd-ray-", dir="/tmp")  # sockets want short paths
     with pytest.MonkeyPatch.context() as patch, short as home:
@@ -85,7 +76,7 @@ def squares(executor, numbers, folder, needed=(), **options):
 
 
 def test_items_are_spread_and_actors_are_gone_afterwards(executor, tmp_path):
-    results, said = squares(executor, [2, 3, 5, 7], tmp_path, hold_s=0.8)
+    results, said = squares(executor, [2, 3, 5, 7], tmp_path, together=2)
     assert results == {2: 4, 3: 9, 5: 25, 7: 49} and sum(said) == 4
     pids = [int(path.name.removeprefix("worker-")) for path in tmp_path.glob("worker-*")]
     assert len(pids) == 2 and os.getpid() not in pids  # one for each node
@@ -176,7 +167,6 @@ def test_a_set_made_with_depth_while_an_actor_is_killed_has_the_same_bytes(execu
     assert tree(tmp_path / "spread") == tree(tmp_path / "local")
 
 
-
 def test_ctrl_c_ends_the_actors_and_the_same_command_goes_on(cluster, pictures, tmp_path):
     plain = (*RECIPE, "--depth-model", "none", "--placements", "12")
     call_good(*generate(pictures, tmp_path / "local", plain))
@@ -215,11 +205,11 @@ def test_annotate_and_parts_are_spread_too(executor, few_pictures, tmp_path, mon
     assert tree("spread") == tree("copied")
 
 
-def test_a_set_in_s3_has_the_same_bytes(executor, bucket, few_pictures, tmp_path):
+def test_a_set_in_s3_has_the_same_bytes(executor, s3_bucket, few_pictures, tmp_path):
     plain = (*RECIPE, "--depth-model", "none")
     call_good(*generate(few_pictures, tmp_path / "local", plain))
-    call_good(*generate(few_pictures, f"s3://{bucket.name}/spread/set", plain), "--executor", "ray")
-    assert bucket.tree("spread/set") == {name: value for name, value in tree(tmp_path / "local").items() if value != "folder"}
+    call_good(*generate(few_pictures, f"s3://{s3_bucket.name}/spread/set", plain), "--executor", "ray")
+    assert s3_bucket.tree("spread/set") == {name: value for name, value in tree(tmp_path / "local").items() if value != "folder"}
 
 
 def test_shards_that_are_seen_late_are_waited_for(tmp_path, monkeypatch):

@@ -18,6 +18,9 @@ NOT_HERE = ("pip install",)  # what the environment of the tests has done alread
 NOT_IN_TESTS = ("make test",)  # it is what runs this
 IN_ANOTHER_TERMINAL = "python -m tests.hub"
 SCRIPTS, SHORTER = "python scripts/", {"train_example.py": " --epochs 1 --size 32"}  # a reader's folder isn't the checkout
+# The demo's rows are 864 with all pictures of the package, which takes a minute; with these they are 120.
+DEMO_BACKGROUNDS = ("apartment_03.jpg", "ballroom_05.jpg", "bridge_01.jpg", "esplanade_03.jpg", "lab_07.jpg")  # of five scenes
+DEMO_FOREGROUNDS = ("mh_03_walk.png", "photo_hopper.png", "mh_08_sit.png", "peep_02_WalkingBW.png")
 EXPORT = re.compile(r"export (\w+)=(.*)")
 LOADER_WARNING = "ignore:'set_vital' is deprecated:UserWarning"  # torchdata 0.11 under torch 2.13
 
@@ -45,6 +48,10 @@ def reader(tmp_path_factory, nyu_h5):
         (folder / name).mkdir()
         for picture in pictures:
             shutil.copy(picture, folder / name)
+    for source, pictures in (("bg", DEMO_BACKGROUNDS), ("fg", DEMO_FOREGROUNDS)):
+        (folder / "samples" / source).mkdir(parents=True)
+        for picture in (*pictures, "SOURCES.csv"):
+            shutil.copy(SAMPLES / source / picture, folder / "samples" / source)
     os.link(nyu_h5, folder / "nyu.h5")
     return folder
 
@@ -85,7 +92,7 @@ def test_readme_runs(reader, tmp_path):
                     script = command.split()[1].removeprefix("scripts/")
                     command = command.replace(SCRIPTS, f"python {ROOT}/scripts/") + SHORTER.get(script, "")
                 if command.startswith("make "):
-                    command, where = f"{command} VENV={sys.prefix} DEMO={reader}/demo", ROOT
+                    command, where = f"{command} VENV={sys.prefix} DEMO={reader}/demo SAMPLES={reader}/samples", ROOT
                 _run(["bash", "-ec", command], where, environment, command)
                 ran.append(Path(command.split()[command.startswith(("fgbg-depth", "python "))]).name)
             if language == "python":

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from room_scenes import NumpyTracer, render_rooms
 from rooms import catalogue, files, furnish, scene, surfaces, work
 from rooms.boxes import Box
+from rooms.scene import draw_scene, stream
 
 from fgbg_depth.depth.training import rooms as training_rooms
 from fgbg_depth.errors import DataError, StorageError, UsageError
@@ -191,6 +192,64 @@ def test_a_room_without_good_views_is_an_error_that_says_so(command, capsys, mon
     monkeypatch.setattr(work, "ATTEMPTS", 2)
     assert command() == 1
     assert "room 10000: no good views in 2 attempts" in capsys.readouterr().err
+
+
+class SeamTracer(NumpyTracer):
+    """One pixel of each view looks out of the room, in the first drawing of room 10001; the coarse probe doesn't show it."""
+
+    def __init__(self, *words):
+        super().__init__(*words)
+        self.drawings, self.pictured = 0, set()
+
+    def load(self, drawn, r):
+        self.drawings += 1
+        return super().load(drawn, r)
+
+    def probe(self, shell, view):
+        return super().depth(shell, view)
+
+    def depth(self, shell, view):
+        depth_m = super().depth(shell, view)
+        if self.drawings == 2:  # the second drawing of a run that begins with room 10000
+            depth_m[5, 7] = np.inf
+        return depth_m
+
+    def picture(self, shell, view, seed):
+        self.pictured.add(self.drawings)
+        return super().picture(shell, view, seed)
+
+
+def test_a_room_with_a_view_through_a_seam_is_drawn_again(tmp_path, command, capsys, monkeypatch):
+    """The room is the one that the next attempt draws, whoever finds the seam; the others stay as they are."""
+    made = []
+
+    def tracer(*words):
+        made.append(SeamTracer(*words))
+        return made[-1]
+
+    assert command("--out", tmp_path / "whole") == 0
+    whole = content(tmp_path / "whole")
+    monkeypatch.setattr(work, "Tracer", tracer)
+    capsys.readouterr()
+    assert command() == 0
+    lines = capsys.readouterr().err.splitlines()[1:]
+    assert [("attempt 2" in line, "attempt" in line) for line in lines] == [(False, False), (True, True), (False, False)]
+    assert made[0].drawings == 4 and made[0].pictured == {1, 3, 4}, "no picture is made of a drawing that isn't whole"
+    again = content(tmp_path / "out")
+    assert {name for name in whole if again[name] != whole[name]} == set(files.room_files(10_001, 2))
+    monkeypatch.setattr(work, "Tracer", NumpyTracer)
+    monkeypatch.setattr(work, "draw_scene", lambda *words: draw_scene(*words[:-1], words[-1] + 1))
+    monkeypatch.setattr(work, "stream", lambda seed, room, part, *attempt: stream(seed, room, part, *(a + 1 for a in attempt)))
+    assert command("--out", tmp_path / "next", "--first", 10_001, "--rooms", 1) == 0
+    assert content(tmp_path / "next") == {name: again[name] for name in files.room_files(10_001, 2)}
+
+
+def test_seams_in_every_drawing_are_an_error_that_says_so(tmp_path, command, capsys, monkeypatch):
+    monkeypatch.setattr(work, "is_whole", lambda depth_m: False)
+    monkeypatch.setattr(work, "ATTEMPTS", 2)
+    assert command() == 1
+    assert "room 10000: no good views in 2 attempts" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_mitsuba_the_command_says_what_to_install(tmp_path, furniture_file, monkeypatch, capsys):

@@ -102,6 +102,13 @@ def test_views_of_bare_walls_or_of_something_too_near_are_not_worth_it():
     assert camera.interest(too_near) == camera.interest(hole) == 0
 
 
+@pytest.mark.parametrize(("depth_m", "whole"), [(0.1, True), (0.099, False), (30.0, True), (30.1, False), (np.inf, False), (np.nan, False)])
+def test_one_pixel_decides_whether_a_view_is_whole(depth_m, whole):
+    room = np.full((224, 224), 2.0)
+    room[3, 200] = depth_m
+    assert camera.is_whole(room) is whole
+
+
 def test_best_views_are_among_the_chosen():
     scores = [0.0, 0.3, 0.9, 0.05, 0.4, 0.8, 0.5]
     for number in range(30):

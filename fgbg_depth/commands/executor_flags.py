@@ -28,7 +28,7 @@ def add_arguments(parser):
 
 @contextlib.contextmanager
 def executor_from(args):
-    """The connected ray_executor.RayExecutor that the flags ask for, or None for this machine.
+    """The connected ray_cluster.executor.RayExecutor that the flags ask for, or None for this machine.
 
     Raises:
         UsageError: flags don't go together, or there is no such cluster.
@@ -39,7 +39,7 @@ def executor_from(args):
             raise UsageError(f"--{given[0].replace('_', '-')} is of use only with --executor ray")
         yield None
         return
-    from ..ray_executor import RayExecutor
+    from ..ray_cluster.executor import RayExecutor
 
     if args.workers is not None and args.workers < 1:
         raise UsageError(f"--workers is {args.workers}, expected at least 1")

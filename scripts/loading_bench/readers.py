@@ -12,8 +12,9 @@ import json
 from pathlib import Path
 
 import numpy as np
+from bench_rows.kept import PICTURES, SPLIT
 
-from .ways import BATCH_ROWS, PICTURES, SHUFFLE_BUFFER, SPLIT, WORKERS
+from .ways import BATCH_ROWS, SHUFFLE_BUFFER, WORKERS
 
 SEED = 0
 
@@ -176,7 +177,7 @@ class WebDatasetTars(Reader):
 
     def _of_tar(self, row):
         files = {name.partition(".")[0]: data for name, data in row.items() if not name.startswith("__")}
-        return self.sample(files["key"].decode(), files)
+        return self.sample(json.loads(files["json"])["key"], files)
 
 
 class MosaicShards(Reader):
@@ -184,7 +185,7 @@ class MosaicShards(Reader):
 
     def prepare(self):
         super().prepare()
-        from streaming_bench.mosaic import import_streaming
+        from bench_rows.mosaic import import_streaming
 
         self._streaming = import_streaming()
 
@@ -196,7 +197,7 @@ class MosaicShards(Reader):
         class Decoded(self._streaming.StreamingDataset):
             def __getitem__(self, index):
                 row = super().__getitem__(index)
-                return reader.sample(row["key"], row)
+                return reader.sample(json.loads(row["json"])["key"], row)
 
         rows = Decoded(local=str(self.folder), shuffle=True, shuffle_seed=SEED, batch_size=BATCH_ROWS)
         return torch.utils.data.DataLoader(rows, BATCH_ROWS, num_workers=WORKERS)
@@ -220,4 +221,4 @@ class LitDataChunks(Reader):
         return litdata.StreamingDataLoader(rows, batch_size=BATCH_ROWS, num_workers=WORKERS)
 
     def _of_chunk(self, row, *_):
-        return self.sample(row["key"], row)
+        return self.sample(json.loads(row["json"])["key"], row)

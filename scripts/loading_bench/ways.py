@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-SPLIT = "train"
-PICTURES = ("image", "mask", "depth")
 BATCH_ROWS = 32
 WORKERS = 2
 SHUFFLE_BUFFER = 1000  # rows, where a library shuffles by a buffer: what the documentation of WebDataset and of datasets takes

@@ -97,6 +97,17 @@ def ray_lengths(size_px, fov):
     return np.sqrt(1 + x[:, None] ** 2 + x[None, :] ** 2)
 
 
+def is_whole(depth_m):
+    """Does every ray of a view end in the room, neither too near nor too far?
+
+    A coarse map can miss a seam between two walls, or the sky beside a curtain, that a pixel of the full size looks through.
+
+    Args:
+        depth_m: (H, W) [m], inf where a ray ends nowhere.
+    """
+    return bool(np.isfinite(depth_m).all() and depth_m.min() >= NEAREST_M and depth_m.max() <= FARTHEST_M)
+
+
 def interest(depth_m):
     """How much a view shows, from a coarse depth map; 0 for one that isn't worth a picture.
 
@@ -106,7 +117,7 @@ def interest(depth_m):
     Returns:
         float: the spread of log depth plus how many edges there are; a bare wall has about 0.1, a furnished room 0.5 to 1.
     """
-    if not np.isfinite(depth_m).all() or depth_m.min() < NEAREST_M or depth_m.max() > FARTHEST_M:
+    if not is_whole(depth_m):
         return 0.0
     if np.percentile(depth_m, 5) < 0.45 or np.median(depth_m) < 0.9:
         return 0.0

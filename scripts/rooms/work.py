@@ -1,6 +1,7 @@
 """Making rooms: one after another, in one process or several.
 
-A room with too few good views is drawn again with the next attempt's chance; that too depends on the seed and the number only.
+A room with too few good views, or with a view that looks out through a seam, is drawn again with the next attempt's chance; that too
+depends on the seed and the number only.
 """
 
 import multiprocessing
@@ -12,7 +13,7 @@ import cv2
 from fgbg_depth.errors import DataError, UsageError
 from fgbg_depth.keyed import key64
 
-from .camera import choose, interest
+from .camera import choose, interest, is_whole
 from .catalogue import Catalogue
 from .develop import depth_to_mm, develop
 from .files import write_room
@@ -52,8 +53,9 @@ class Maker:
             scene = draw_scene(self.job.seed, room, self.job.views, self.catalogue.sizes, self.panoramas, attempt)
             loaded = self.tracer.load(scene, stream(self.job.seed, room, "colours", attempt))
             chosen = self._choose(scene, loaded, room, attempt)
-            if chosen is not None:
-                self._render(scene, loaded, chosen, room)
+            depths = self._depths(loaded, chosen) if chosen else None
+            if depths:
+                write_room(self.job.out, room, self._pictures(scene, loaded, chosen, room), depths)
                 return scene.plan.kind, scene.mood.name, attempt + 1
         raise DataError(f"room {room}: no good views in {ATTEMPTS} attempts; this seed's room can't be made, choose another --seed")
 
@@ -66,14 +68,23 @@ class Maker:
             picked[-1] = 0
         return [scene.candidates[i] for i in sorted(picked)]
 
-    def _render(self, scene, loaded, views, room):
-        images, depths = [], []
+    def _depths(self, loaded, views):
+        """Depth of each view as it is stored, or None if one isn't whole. A picture takes far longer, so this comes first."""
+        depths = []
+        for view in views:
+            depth_m = self.tracer.depth(loaded, view)
+            if not is_whole(depth_m):  # the probe that chose it has 1 ray for some 64 of these
+                return None
+            depths.append(depth_to_mm(depth_m))
+        return depths
+
+    def _pictures(self, scene, loaded, views, room):
+        images = []
         for v, view in enumerate(views):
             noise = key64("noise", self.job.seed, room, v) % 2**32
             exposure = scene.mood.exposure * float(stream(self.job.seed, room, f"exposure {v}").lognormal(0, 0.15))
             images.append(develop(self.tracer.picture(loaded, view, noise), exposure))
-            depths.append(depth_to_mm(self.tracer.depth(loaded, view)))
-        write_room(self.job.out, room, images, depths)
+        return images
 
 
 def make_rooms(job, rooms, jobs):

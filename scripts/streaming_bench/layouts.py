@@ -1,26 +1,23 @@
 """The same rows in several layouts, each in a repository of a local Hub; made once and kept in the work folder.
 
-    WORK/made-of.txt          what the rest was made of; when that changes, it is made anew
-    WORK/state/set            the set, if none was given
     WORK/state/hub            the Hub's state
     WORK/state/LAYOUT.json    the layout is there: its files and bytes
 """
 
-import hashlib
 import json
-import os
-import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import bench_rows
+from bench_rows import kept
+from bench_rows.kept import PICTURES, SPLIT, data_files
+from bench_rows.process import run
+
 import fgbg_depth
 
-from .ways import OWNER, PICTURES, SPLIT
+from .ways import OWNER
 
-SCRIPTS = Path(__file__).resolve().parents[1]
-CELLS = 12 * 12 * 2  # of the package's sample pictures: backgrounds, cut-outs, mirrored and not
 DATA_SUFFIXES = (".parquet", ".tar", ".mds")
 
 
@@ -32,31 +29,10 @@ def state_folder(work, num_rows, folder=None):
         num_rows: of the set that is made.
         folder: a set to take instead.
     """
-    sources = [*Path(fgbg_depth.__file__).parent.rglob("*.py"), *Path(__file__).parent.glob("*.py")]
+    code = [path for module in (fgbg_depth, bench_rows) for path in Path(module.__file__).parent.rglob("*.py")]
+    code += Path(__file__).parent.glob("*.py")
     given = [Path(folder) / "manifest.json", Path(folder) / "README.md"] if folder else []
-    digest = hashlib.sha256(str(num_rows).encode())
-    for path in sorted(sources) + given:
-        digest.update(path.read_bytes())
-    stamp, state = Path(work) / "made-of.txt", Path(work) / "state"
-    if not stamp.is_file() or stamp.read_text() != digest.hexdigest():
-        if state.is_dir():
-            shutil.rmtree(state)
-        state.mkdir(parents=True)
-        stamp.write_text(digest.hexdigest())
-    return state
-
-
-def make_set(folder, num_rows):
-    """A set of at least `num_rows` rows, all in one split, from the pictures of the package; kept if it is there."""
-    from fgbg_depth.config import Recipe
-    from fgbg_depth.generate import generate
-    from fgbg_depth.prepare import Options
-    from fgbg_depth.progress import Quiet
-    from fgbg_depth.samples import sample_folder
-
-    recipe = Recipe(hold_out="none", splits=(1.0, 0.0, 0.0), placements=-(-num_rows // CELLS))
-    generate(folder, recipe, Options(sample_folder("background"), sample_folder("foreground")), Quiet())
-    return folder
+    return kept.state_folder(work, num_rows, [*sorted(code), *given])
 
 
 class Layouts:
@@ -101,9 +77,8 @@ class Layouts:
         self._pack("mds", repo)
 
     def _pack(self, layout, repo):
-        files = sorted((self.folder / "data" / SPLIT).glob("*.parquet"))
         with tempfile.TemporaryDirectory(dir=self.work) as folder:
-            self._run([self.peers_python, "-m", "streaming_bench.pack", layout, folder, *map(str, files)])
+            self._run([self.peers_python, "-m", "bench_rows.pack", layout, folder, "--files", *data_files(self.folder)])
             self._python(_upload, folder, repo)
 
     def _python(self, function, *args):
@@ -113,10 +88,7 @@ class Layouts:
 
     def _run(self, command):
         with tempfile.TemporaryDirectory(dir=self.work) as home:
-            env = {**os.environ, **self.hub.env(home), "PYTHONPATH": str(SCRIPTS)}
-            done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(command[:6])} ... ended with exit code {done.returncode}:\n{done.stderr[-3000:]}")
+            run(command, **self.hub.env(home))
 
 
 def _push_default(folder, repo):
@@ -136,5 +108,4 @@ def scalar_columns(folder):
     """Names of the columns that are no pictures."""
     import pyarrow.parquet as pq
 
-    first = min((Path(folder) / "data" / SPLIT).glob("*.parquet"))
-    return [name for name in pq.read_schema(first).names if name not in PICTURES]
+    return [name for name in pq.read_schema(data_files(folder)[0]).names if name not in PICTURES]

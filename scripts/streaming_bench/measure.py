@@ -10,7 +10,7 @@ import urllib.request
 from dataclasses import asdict
 from pathlib import Path
 
-from .layouts import SCRIPTS
+from bench_rows.process import SCRIPTS
 
 LIMIT_S = 600  # of one measurement
 

@@ -11,8 +11,10 @@ import time
 import zlib
 from pathlib import Path
 
+from bench_rows.kept import PICTURES
+
 from . import readers
-from .ways import BATCH_ROWS, PICTURES, WAYS, Way
+from .ways import BATCH_ROWS, WAYS, Way
 
 CHECK_EVERY = 32  # one row in so many has its pixels checked; checking all would cost a tenth of the decoding
 DATALOADER_WORKERS = 2

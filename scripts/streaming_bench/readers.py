@@ -8,8 +8,10 @@ import io
 import json
 import os
 
-from .mosaic import import_streaming
-from .ways import BATCH_ROWS, PICTURES, SPLIT
+from bench_rows.kept import PICTURES, SPLIT
+from bench_rows.mosaic import import_streaming
+
+from .ways import BATCH_ROWS
 
 
 def decode(data):

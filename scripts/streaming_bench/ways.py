@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-SPLIT = "train"
 OWNER = "alice"  # may write on the local Hub
-PICTURES = ("image", "mask", "depth")
 BATCH_ROWS = 32
 MEASURES = ("first", "batch", "pass", "metadata", "workers")
 

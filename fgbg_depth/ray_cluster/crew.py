@@ -7,9 +7,9 @@ import contextlib
 from collections import deque
 from dataclasses import dataclass, field
 
-from .errors import FgbgDepthError
-from .pool import rebuilt
-from .ray_actor import Actor
+from ..errors import FgbgDepthError
+from ..pool import rebuilt
+from .actor import Actor
 
 MAX_DEATHS = 3  # of actors at one item, or one after the other while they start; a fourth isn't risked
 POLL_S = 0.5  # how often rows are counted

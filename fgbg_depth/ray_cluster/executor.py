@@ -15,10 +15,10 @@ import socket
 import threading
 from collections import Counter
 
-from .errors import FgbgDepthError, UsageError
-from .pool import rebuilt
-from .ray_actor import call_there, versions_here
-from .ray_crew import Crew, first_line
+from ..errors import FgbgDepthError, UsageError
+from ..pool import rebuilt
+from .actor import call_there, versions_here
+from .crew import Crew, first_line
 
 CONNECT_TIMEOUT_S = 5
 GPU_ACTOR_CPUS = 2  # one feeds the network, one prepares and finishes rows

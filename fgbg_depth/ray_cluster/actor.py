@@ -7,11 +7,11 @@ import os
 import socket
 import traceback
 
-from . import __version__
-from .errors import DepthModelError, FolderError
-from .manifest import library_versions
-from .produce import one_thread
-from .scratch import drop_scratch
+from .. import __version__
+from ..errors import DepthModelError, FolderError
+from ..manifest import library_versions
+from ..produce import one_thread
+from ..scratch import drop_scratch
 
 
 class Actor:
