@@ -64,6 +64,9 @@ class _PlainTask(Task):
             self._say(elapsed, end=f" in {elapsed:.1f} s")
 
     def _say(self, elapsed, end=""):
+        if not self._done and not self._total:  # a task that counts nothing
+            print(f"{self._title}{end or ' ...'}", file=self._stream, flush=True)
+            return
         rate = (self._done - self._first) / elapsed if elapsed > 0 else 0
         of = f" of {self._total:,}" if self._total else ""
         left = ""
@@ -82,13 +85,19 @@ class Bar(Quiet):
 
     @contextlib.contextmanager
     def task(self, title, total, done=0, unit="files"):
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+
+        class Count(ProgressColumn):
+            def render(self, task):
+                if not task.completed and not task.total:  # nothing is counted, or not yet
+                    return ""
+                return f"{task.completed:,.0f}" + (f" of {task.total:,.0f}" if task.total else "") + f" {unit}"
 
         class Rate(ProgressColumn):
             def render(self, task):
                 return f"{task.speed:,.1f} {unit}/s" if task.speed else ""
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit), Rate(), TimeRemainingColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), Count(), Rate(), TimeRemainingColumn())
         with Progress(*columns, console=self._console, speed_estimate_period=60) as shown:
             number = shown.add_task(title, total=total, completed=done)
             yield _BarTask(shown, number)

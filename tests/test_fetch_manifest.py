@@ -21,7 +21,7 @@ def parse(*lines, header="url,file,licence"):
 def test_columns_in_any_order_and_unknown_ones():
     rows, ignored = parse('b.png,"MIT, with a comma",https://x.org/b.png,17', header="File, License ,URL,Width")
     assert (rows[0].file, rows[0].licence, rows[0].url, rows[0].line) == ("b.png", "MIT, with a comma", "https://x.org/b.png", 2)
-    assert ignored == ["width"]
+    assert ignored == ["Width"]
     assert parse_manifest(b"\xef\xbb\xbfurl,file\r\nhttp://x.org/a,./sub/a.png\r\n", "l")[0][0].file == "sub/a.png"
 
 

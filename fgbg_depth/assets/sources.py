@@ -5,17 +5,16 @@ ignored. UTF-8 with or without a byte order mark, comma between cells. `file` is
 SOURCES.csv.
 """
 
-import csv
-import io
 import unicodedata
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from ..errors import AssetError
+from .csv_table import read_csv
 
 SOURCES_NAME = "SOURCES.csv"
-COLUMNS = ("file", "licence", "author", "source", "group", "url")
-_ALIASES = {"license": "licence"}
+TEXTS = ("licence", "author", "source", "group", "url")
+COLUMNS = ("file", *TEXTS)
 _NAMES_IN_NOTE = 5  # a note names so many files and counts the rest
 
 
@@ -44,44 +43,21 @@ def parse_sources(data, where=SOURCES_NAME):
         AssetError: lists all lines that are wrong: no column `file`, too many cells, a file twice, a path out
             of the folder.
     """
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise AssetError(f"{where} isn't UTF-8 (byte {error.start:,}); save it as UTF-8") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows, problems, lines, header = {}, [], {}, None
-    try:
-        for cells in reader:
-            cells = [cell.strip() for cell in cells]
-            if not any(cells):
-                continue
-            if header is None:
-                header = _header(cells, where)
-                continue
-            line = reader.line_num
-            if any(cells[len(header) :]):
-                problems.append(
-                    (line, f"{len(cells)} cells, but {len(header)} columns; put quotes around commas")
-                )
-                continue
-            values = {name: cell for name, cell in zip(header, cells, strict=False) if name in COLUMNS}
-            name = lookup_name(values.pop("file", ""))
-            if not name or name == ".":
-                problems.append((line, "no file is named"))
-            elif name.startswith("/") or name[1:3] == ":/" or ".." in PurePosixPath(name).parts:
-                problems.append((line, f"{name!r} leads out of the folder"))
-            elif name in rows:
-                problems.append((line, f"{name!r} was named before, in line {lines[name]}"))
-            else:
-                rows[name] = SourceRow(**values)
-                lines[name] = line
-    except csv.Error as error:
-        problems.append((reader.line_num, f"not CSV: {error}"))
-    if header is None and not problems:
-        raise AssetError(
-            f"{where} is empty; expected the columns {', '.join(COLUMNS)}, of which only file is needed"
-        )
+    table = read_csv(data, where, COLUMNS, ("file",), AssetError)
+    rows, lines, problems = {}, {}, list(table.problems)
+    for line, values in table.rows:
+        name = lookup_name(values["file"])
+        if not name or name == ".":
+            problems.append((line, "no file is named"))
+        elif name.startswith("/") or name[1:3] == ":/" or ".." in PurePosixPath(name).parts:
+            problems.append((line, f"{name!r} leads out of the folder"))
+        elif name in rows:
+            problems.append((line, f"{name!r} was named before, in line {lines[name]}"))
+        else:
+            rows[name] = SourceRow(**{column: values[column] for column in TEXTS if column in values})
+            lines[name] = line
     if problems:
+        problems.sort()
         listed = "\n".join(f"  line {line}: {reason}" for line, reason in problems)
         raise AssetError(
             f"{where} can't be used:\n{listed}",
@@ -128,17 +104,6 @@ def match_sources(tables, files):
     if tables and without:
         notes.append(f"files without a row in {SOURCES_NAME}: {_some(without)}")
     return rows, notes
-
-
-def _header(cells, where):
-    names = [_ALIASES.get(cell.lower(), cell.lower()) for cell in cells]
-    if "file" not in names:
-        hint = "; its cells seem to be parted by semicolons, expected commas" if ";" in cells[0] else ""
-        raise AssetError(f"{where} has no column 'file' (its columns: {', '.join(cells)}){hint}")
-    twice = [name for name in COLUMNS if names.count(name) > 1]
-    if twice:
-        raise AssetError(f"{where} has the column {twice[0]!r} more than once")
-    return names
 
 
 def _some(names):

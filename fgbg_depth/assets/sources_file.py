@@ -4,6 +4,7 @@ import csv
 import io
 
 from ..errors import AssetError
+from .csv_table import read_csv
 from .sources import COLUMNS, SOURCES_NAME, lookup_name, parse_sources
 
 WRITTEN = (*COLUMNS, "sha256")
@@ -26,18 +27,8 @@ def read_table(folder):
     except OSError as error:
         raise AssetError(f"{path} can't be read: {error.strerror}") from error
     parse_sources(data, str(path))  # has the words for what is wrong
-    lines = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
-    rows, header = {}, None
-    for cells in lines:
-        cells = [cell.strip() for cell in cells]
-        if not any(cells):
-            continue
-        if header is None:
-            header = ["licence" if cell.lower() == "license" else cell.lower() if cell.lower() in WRITTEN else cell for cell in cells]
-            continue
-        row = dict(zip(header, cells, strict=False))
-        rows[lookup_name(row["file"])] = row
-    return rows
+    table = read_csv(data, str(path), WRITTEN, ("file",), AssetError)
+    return {lookup_name(row["file"]): row for _, row in table.rows}
 
 
 def table_bytes(rows):

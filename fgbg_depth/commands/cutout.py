@@ -46,7 +46,8 @@ def run(args):
         print(json.dumps(report.as_dict()))
     else:
         made = "1 cut-out" if report.made == 1 else f"{report.made:,} cut-outs"
-        print(f"{report.folder}: {made} made in {clock(report.seconds)}, {report.kept:,} were there, {len(report.failed):,} photos failed")
+        failed = "1 photo" if len(report.failed) == 1 else f"{len(report.failed):,} photos"
+        print(f"{report.folder}: {made} made in {clock(report.seconds)}, {report.kept:,} were there, {failed} failed")
     return 1 if report.failed else 0
 
 

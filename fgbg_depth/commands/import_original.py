@@ -60,7 +60,8 @@ def _say(args, done):
         print("note: depth is relative; `fgbg-depth annotate` predicts metres on these pictures", file=sys.stderr)
     made = f"{done.rows_made:,} made now" if done.rows_made else "nothing had to be made"
     told = f", {done.annotated:,} of them told by annotations.txt" if done.annotated else ""
-    files = f"{done.data_files} data files, {size(done.data_bytes)}, in {clock(done.seconds)}"
+    count = "1 data file" if done.data_files == 1 else f"{done.data_files:,} data files"
+    files = f"{count}, {size(done.data_bytes)}, in {clock(done.seconds)}"
     print(f"{done.folder}: {done.rows:,} rows ({made}){told}, in {files}")
     if done.compared:
         print("this is the set of 2020 by its numbers; its statistics, as published and as counted here:")

@@ -99,7 +99,10 @@ def make_cutouts(photos, folder, segmenter, options=None, progress=None):
         rows, done = read_table(folder), {}
         todo = [photo for photo in found if options.overwrite or not (folder / photo.out).is_file()]
         kept = len(found) - len(todo)
-        model = segmenter() if todo else None
+        model = None
+        if todo:
+            with progress.task("load the model", None):
+                model = segmenter()
         try:
             with progress.task("cut out", len(found), kept, "photos") as task, warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Pillow's, of odd metadata

@@ -3,13 +3,12 @@
 Only `url` and `file` are needed, others are ignored. Whatever is wrong is found before the first request, with its line.
 """
 
-import csv
-import io
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
+from ..assets.csv_table import read_csv
 from ..assets.sources import SOURCES_NAME, lookup_name
 from ..errors import UsageError
 
@@ -17,7 +16,6 @@ COLUMNS = ("url", "file", "licence", "author", "source", "group", "sha256")
 SCHEMES = ("http", "https")
 MAX_NAME_BYTES = 200  # of one part of a path: file systems allow 255, and a temporary name is longer
 PROBLEMS_SHOWN = 20
-_ALIASES = {"license": "licence"}
 _NO_PICTURES = (".txt", ".md", ".rst", ".html", ".csv", ".json")  # what `generate` takes for words about the pictures, and tables
 _BAD_CHARACTERS = re.compile(r'[\x00-\x1f\x7f<>:"|?*]')  # control characters, and what Windows has no names for
 _SECRETS = re.compile(r"(?i)(^|[-_.])(sig|signature|token|key|secret|password|credential|auth|policy)([-_.]|id|$)|^x-amz-|^x-goog-")
@@ -63,29 +61,11 @@ def parse_manifest(data, where):
     Raises:
         UsageError: lists the lines that are wrong.
     """
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{where} isn't UTF-8 (byte {error.start:,}); save it as UTF-8") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header, rows, problems = None, [], []
-    try:
-        for cells in reader:
-            cells = [cell.strip() for cell in cells]
-            if not any(cells):
-                continue
-            if header is None:
-                header = _header(cells, where)
-            elif any(cells[len(header) :]):
-                problems.append((reader.line_num, f"{len(cells)} cells, but {len(header)} columns; put quotes around commas"))
-            else:
-                values = {name: cell for name, cell in zip(header, cells, strict=False) if name in COLUMNS}
-                values = {"url": "", "file": "", **values}
-                rows.append(Wanted(reader.line_num, **{**values, "file": lookup_name(values["file"])}))
-    except csv.Error as error:
-        problems.append((reader.line_num, f"not CSV: {error}"))
-    if header is None and not problems:
-        raise UsageError(f"{where} is empty; expected the columns {', '.join(COLUMNS)}, of which url and file are needed")
+    table = read_csv(data, where, COLUMNS, ("url", "file"), UsageError)
+    rows, problems = [], list(table.problems)
+    for line, values in table.rows:
+        texts = {name: values[name] for name in COLUMNS if name in values}
+        rows.append(Wanted(line, **{**texts, "file": lookup_name(values["file"])}))
     for row in rows:
         problems += [(row.line, reason) for reason in (url_problem(row.url), _file_problem(row.file), _hash_problem(row)) if reason]
     problems += _clashes(rows)
@@ -95,7 +75,7 @@ def parse_manifest(data, where):
         raise UsageError(f"{where} can't be used:\n{listed}{more}\nNothing was fetched.")
     if not rows:
         raise UsageError(f"{where} names no picture: it has a header only")
-    return [_with_plain_hash(row) for row in rows], [name for name in header if name not in COLUMNS]
+    return [_with_plain_hash(row) for row in rows], [name for name in table.header if name not in COLUMNS]
 
 
 def origin_of(url):
@@ -117,18 +97,6 @@ def recorded(url):
     parts = urlsplit(url)
     secret = any(_SECRETS.search(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True))
     return urlunsplit((parts.scheme, parts.netloc, parts.path, "" if secret else parts.query, ""))
-
-
-def _header(cells, where):
-    names = [_ALIASES.get(cell.lower(), cell.lower()) for cell in cells]
-    for needed in ("url", "file"):
-        if needed not in names:
-            hint = "; its cells seem to be parted by semicolons, expected commas" if ";" in cells[0] else ""
-            raise UsageError(f"{where} has no column {needed!r} (its columns: {', '.join(cells)}){hint}")
-    twice = [name for name in COLUMNS if names.count(name) > 1]
-    if twice:
-        raise UsageError(f"{where} has the column {twice[0]!r} more than once")
-    return names
 
 
 def url_problem(url):

@@ -29,7 +29,6 @@ LOOK_EVERY_S = 0.2  # how often the progress is shown
 PATIENCE_S = 2.0  # at the end of a run that is stopped, for threads that wait for a server
 
 
-
 def fetch_pictures(manifest, folder, options=None, progress=None, resolve=None):
     """Fetch the pictures of a list.
 
@@ -62,7 +61,8 @@ def fetch_pictures(manifest, folder, options=None, progress=None, resolve=None):
     notes = [f"columns that were ignored: {', '.join(ignored)}"] if ignored else []
     without = sum(not row.licence for row in wanted)
     if without:
-        notes.append(f"{without:,} of {len(wanted):,} pictures have no licence in the list: the card will say that it is not known")
+        have = "has" if without == 1 else "have"
+        notes.append(f"{without:,} of {len(wanted):,} pictures {have} no licence in the list: the card will say that it is not known")
     kinds = [kind for kind, _ in records.results.values()]
     seconds = time.monotonic() - started
     return FetchReport(folder, kinds.count(FETCHED), kinds.count(KEPT), received_bytes, seconds, tuple(failed), tuple(notes))
@@ -160,7 +160,7 @@ class _Run:
         number = self._tries[row.file] = self._tries.get(row.file, 0) + 1
         wait_s = FIRST_WAIT_S * 2 ** (number - 1) if later.wait_s is None else later.wait_s
         if number > self._options.retries:
-            self._fail(row, f"{later}; given up after {number} tries")
+            self._fail(row, f"{later}; given up after {number} {'try' if number == 1 else 'tries'}")
         elif wait_s > MAX_WAIT_S:
             self._fail(row, f"{later}; it asks to wait {wait_s:,.0f} s, run the same command again then")
         else:

@@ -24,6 +24,7 @@ PICTURE = np.dtype(
     ]
 )
 ROW = ("background", "foreground", "flipped", "placement")  # what makes a row
+FILES_PER_WORD = 1_000  # how often `on_file` is called
 _CHUNK = 65_536  # pictures that are gathered before they become an array
 
 
@@ -111,7 +112,7 @@ def list_tree(tree, on_file=None):
 
     Args:
         tree: a folder or a .zip.
-        on_file: function (number of files so far), called now and then.
+        on_file: function (number of files so far), called now and then, and at the end.
 
     Returns:
         Listing.
@@ -120,10 +121,13 @@ def list_tree(tree, on_file=None):
         UsageError: the tree can't be read.
     """
     listing, grown = Listing(), {role: _Pictures() for role in ROW_ROLES}
+    count = 0
     for count, found in enumerate(find_all(tree), 1):
         _take(listing, grown, found)
-        if on_file and count % 1000 == 0:
+        if on_file and count % FILES_PER_WORD == 0:
             on_file(count)
+    if on_file:
+        on_file(count)
     for role in ROW_ROLES:
         listing.pictures[role] = _once(listing, grown[role].array())
     return listing

@@ -98,7 +98,7 @@ function chart({ title, xName, what, xOf, xEnd, curves, bars }) {
     make("h3", {}, title),
     makeSvg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label }, ...marks, ...drawn),
     make("div", {}, ...curves.map(({ name, colour }) => make("span", { class: "key" }, make("i", { css: { background: `var(--${colour})` } }), name))),
-    make("p", { class: "faint" }, `Part of all ${what}${over.length ? `; above the top: ${over.join(", ")}` : ""}.`),
+    make("p", { class: "faint" }, `The height is the part of all ${what}${over.length ? `; above the top: ${over.join(", ")}` : ""}.`),
   );
 }
 
