@@ -20,6 +20,7 @@ from .shards import find_tables
 
 EMPTY_NAMES = frozenset(("README.md", "LICENSE"))  # a new repository of the Hub holds these, and hidden files
 NAMES_SHOWN = 5
+RECIPE_NAME = "recipe.toml"
 
 
 @dataclass(frozen=True)
@@ -155,9 +156,10 @@ def refuse_other_recipe(folder, state, recipe, digest):
     theirs, ours = state.recipe_fields, stored_fields(recipe)
     names = [n for n in FIELD_NAMES if theirs.get(n) != ours.get(n)]
     differ = [f"{n} is {theirs.get(n)!r} there and {ours.get(n)!r} here" for n in names]
+    where = f", {folder / RECIPE_NAME}" if (folder / RECIPE_NAME).is_file() else ""  # it comes when the first run ends
     raise FolderError(
         f"{folder} was made by another recipe: {'; '.join(differ) or 'the weights of its depth model were others'}. "
-        f"Use the same recipe, or choose another --out. Nothing was changed"
+        f"Use the same recipe{where}, or choose another --out. Nothing was changed"
     )
 
 

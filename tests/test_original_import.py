@@ -316,7 +316,8 @@ def test_symlinks_that_lead_out_are_not_followed(tmp_path):
 
 def test_folders_that_hold_something_else_are_refused(whole, plain_copy, tmp_path):
     source, folder, _ = whole
-    refused(("import-original", source, plain_copy, "--quiet"), plain_copy, "was made by another recipe", "Nothing was changed")
+    told = ("was made by another recipe", f"Use the same recipe, {plain_copy / 'recipe.toml'}", "Nothing was changed")
+    refused(("import-original", source, plain_copy, "--quiet"), plain_copy, *told)
     other = write_files(tmp_path / "other", FILES | {FIRST: FILES[FIRST] + b"\xff\xd9"})
     refused(("import-original", other, folder, "--quiet", *SMALL_FILES), folder, "another recipe", "imported")
     write_files(tmp_path / "full", {"thesis.txt": b"mine"})
