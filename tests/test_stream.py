@@ -76,7 +76,9 @@ def test_map_filter_take_skip_and_batch(all_keys):
     assert shuffled != all_keys and sorted(shuffled) == all_keys
 
 
-def test_a_repo_is_a_folder_or_an_id(tmp_path):
+def test_a_repo_is_a_folder_or_an_id(tmp_path, monkeypatch):
+    (tmp_path / "empty" / "here").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "empty" / "here")  # beside the checkout there may be a folder x
     for wrong in ("nonsense", tmp_path / "nothing" / "here", "a/b/c", "./x", "../x"):
         with pytest.raises(UsageError, match="neither a folder nor a repo id"):
             stream(wrong)
