@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from .asset_tables import KINDS, Entry, list_digest, read_entries, table_path
 from .assets.scan import scan_assets
-from .config import FIELD_NAMES, portable_model_name
+from .config import FIELD_NAMES, RECIPE_NAME, portable_model_name
 from .dropped import DROPPED_NAME, Dropped, read_dropped, table_digest
 from .errors import DataError, FolderError, UsageError
 from .files import TEMP_NAME
@@ -20,7 +20,6 @@ from .shards import find_tables
 
 EMPTY_NAMES = frozenset(("README.md", "LICENSE"))  # a new repository of the Hub holds these, and hidden files
 NAMES_SHOWN = 5
-RECIPE_NAME = "recipe.toml"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 from .errors import RecipeError
 
 FORMAT_VERSION = 1  # goes up when the same recipe would give other bytes
+RECIPE_NAME = "recipe.toml"  # in a set
 SPLIT_NAMES = ("train", "validation", "test")
 MIN_IMAGE_SIZE_PX = 16
 MAX_IMAGE_SIZE_PX = 4096

@@ -6,7 +6,7 @@ All of it is computed from the files of the set, so it can be made again at any 
 import dataclasses
 
 from . import schema
-from .config import SPLIT_NAMES, recipe_to_toml
+from .config import RECIPE_NAME, SPLIT_NAMES, recipe_to_toml
 from .errors import DataError
 from .files import write_text
 from .manifest import MANIFEST_NAME, build_manifest, library_versions, manifest_text
@@ -29,7 +29,7 @@ def finish_set(prepared, progress, card_start=({}, ""), versions=None):
     folder = prepared.folder
     write_metadata_tables(prepared)
     write_text(folder / "stats.json", stats_json(split_tallies(folder)))
-    write_text(folder / "recipe.toml", recipe_to_toml(prepared.recipe, prepared.weights))
+    write_text(folder / RECIPE_NAME, recipe_to_toml(prepared.recipe, prepared.weights))
     from .card.write import write_card
     from .croissant import write_croissant
     from .sheets.write import write_sheets

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from fgbg_depth.depth import DenseDepthForDepthEstimation
+from fgbg_depth.depth.training.factors import factor_figures
 from fgbg_depth.depth.training.measure import compose, load_backgrounds, measure_persons, measure_rooms, predict_m
 from fgbg_depth.depth.training.metrics import ERROR_NAMES
 from fgbg_depth.depth.training.mini import EMBEDDED_NAME, embedded_folder
@@ -33,6 +34,7 @@ def parse(argv):
     parser.add_argument("--split", default="test", choices=("test", "watch", "train"), help="which rooms (default: held out)")
     parser.add_argument("--foregrounds", help="folder of RGBA cut-outs; the held-out ones are pasted")
     parser.add_argument("--backgrounds", help="folder of background pictures to paste them on")
+    parser.add_argument("--lenses", help="JSON of {view: field of view in degrees}: what it explains of the error in metres")
     parser.add_argument("--picture", help="also write a PNG with one composite on each background over its depth map")
     parser.add_argument("--seed", type=int, default=0, help="of the places where cut-outs are pasted")
     parser.add_argument("--threads", type=int, default=1)
@@ -54,6 +56,9 @@ def run(args):
     begin_s = time.monotonic()
     results = {"model": args.model, "split": args.split, "rooms": measure_rooms(model, rooms)}
     print(f"{len(rooms)} views measured in {time.monotonic() - begin_s:.1f} s", file=sys.stderr)
+    if args.lenses:
+        true_m = rooms.depth_mm.astype(np.float32) / 1000.0
+        results["factors"] = factor_figures(rooms.names, predict_m(model, rooms.images), true_m, read_lenses(args.lenses))
     if args.foregrounds:
         backgrounds = load_backgrounds(args.backgrounds, SIDE_PX)
         cutouts = load_cutouts(args.foregrounds, held_out=True)
@@ -62,6 +67,15 @@ def run(args):
         if args.picture:
             write_picture(model, backgrounds, cutouts, args)
     print(json.dumps(results, indent=2) if args.json else table(results))
+
+
+def read_lenses(path):
+    """{view: degrees} of a JSON file."""
+    try:
+        lenses = json.loads(Path(path).read_text(encoding="utf-8"))
+        return {name: float(degrees) for name, degrees in lenses.items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise UsageError(f'--lenses {path}: {error}; expected JSON such as {{"00017_0": 62.5}}, in degrees') from error
 
 
 def write_picture(model, backgrounds, cutouts, args):
@@ -81,6 +95,13 @@ def table(results):
     lines += ["| | " + " | ".join(ERROR_NAMES) + " |", "| --- |" + " --- |" * len(ERROR_NAMES)]
     for name, label in (("plain", "metres"), ("median_aligned", "median-aligned")):
         lines.append(f"| {label} | " + " | ".join(f"{rooms[name][e]:.3f}" for e in ERROR_NAMES) + " |")
+    if "factors" in results:
+        f = results["factors"]
+        lines += ["", f"deviation of the views' log factor: {f['deviation']:.3f}"]
+        lines += [f"its correlation with log tan(field of view / 2): {f['correlation']:.2f}; variance explained: {f['explained']:.2f}"]
+        lines += ["", "| delta1 with what known | |", "| --- | --- |"]
+        labels = {"metres": "nothing", "lens": "the lens", "room": "the room", "lens_and_room": "both", "view": "the view's own factor"}
+        lines += [f"| {label} | {f[name]:.3f} |" for name, label in labels.items()]
     if "persons" in results:
         p = results["persons"]
         lines += ["", f"{p['composites']} composites with a held-out cut-out", ""]

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from .. import schema
 from ..asset_tables import KINDS
-from ..config import SPLIT_NAMES, Recipe
+from ..config import RECIPE_NAME, SPLIT_NAMES, Recipe
 from ..errors import DataError
 from ..progress import Quiet, size
 from ..sheets.drawing import metre_ticks
 from ..sheets.write import DepthScale
-from ..streaming.catalog import RECIPE_NAME, cut_into_units, open_files, read_listed, tables_of
+from ..streaming.catalog import cut_into_units, open_files, read_listed, tables_of
 from ..streaming.tables import Tables
 from .pictures import page_pictures
 from .sample import Candidate, Unit, choose_rows, choose_units

@@ -14,14 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from .. import schema
-from ..config import SPLIT_NAMES, Recipe
+from ..config import RECIPE_NAME, SPLIT_NAMES, Recipe
 from ..errors import DataError, UsageError
 from ..manifest import FORMAT, MANIFEST_NAME
 from ..shards import METADATA_GROUP_ROWS
 from .folder_files import FolderFiles
 from .hub_files import HubFiles
 
-RECIPE_NAME = "recipe.toml"
 ASSET_SPLIT = "train"  # tables without splits have this one, as `load_dataset` has it
 ASSET_UNIT_ROWS = 10  # source pictures are large, and their row groups end by size
 
